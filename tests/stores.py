@@ -35,13 +35,18 @@ def load(version: int, path: Path) -> None:
 
 
 def as_schema_5(store: Path, path: Path) -> None:
-    """Make a store of schema 5 that has the rows of `store` (in which nothing is packed), as that schema's code wrote them.
+    """Make a store of schema 5 that has the rows of `store`."""
+    as_earlier_schema(5, store, path)
+
+
+def as_earlier_schema(version: int, store: Path, path: Path) -> None:
+    """Make a store of a schema up to 5 that has the rows of `store` (in which nothing is packed), as its code wrote them.
 
     Its events have the identities that they had then: a digest of the topic and the content.
     """
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute("PRAGMA page_size = 8192")
-        schema.migrate(db, to=5)
+        schema.migrate(db, to=version)
         db.create_function("identity_then", 2, lambda topic, body: digest(topic.encode(), canonical(decode(body))))
         db.execute("ATTACH ? AS today", (str(store),))
         db.execute("BEGIN")

@@ -35,8 +35,8 @@ def version(path: Path) -> int:
     return found
 
 
-def old(folder: Path, number: int = 2) -> Path:
-    """A store of an earlier schema."""
+def old(folder: Path, number: int = schema.NUMBERS) -> Path:
+    """A store of an earlier schema: of the first that is brought up to date in its own file."""
     load(number, folder / "rollbook.db")
     return folder / "rollbook.db"
 
@@ -53,17 +53,17 @@ def test_a_copy_stays_until_the_upgrade_has_ended_well(tmp_path: Path, monkeypat
     before, seen = rows(store), []
     migrate = schema.migrate
 
-    def watched(connection: sqlite3.Connection, on_step: Any, to: int) -> None:
+    def watched(connection: sqlite3.Connection, on_step: Any) -> None:
         def step(number: int, name: str) -> None:
             copy = upgrade.copy_before(store)
-            seen.append((number, version(copy), rows(copy) == before))
+            seen.append((number, version(copy), rows(copy) == before, any(before.values())))
             on_step(number, name)
 
-        migrate(connection, step, to=to)
+        migrate(connection, step)
 
     monkeypatch.setattr(schema, "migrate", watched)
     Book.open(store).close()
-    assert seen == [(number, 2, True) for number in range(3, schema.NUMBERS)]
+    assert seen == [(number, schema.NUMBERS, True, True) for number in range(schema.NUMBERS + 1, VERSION + 1)]
     assert rows(store) == before
     assert not upgrade.copy_before(store).exists()
 
@@ -113,7 +113,7 @@ def test_a_store_that_somebody_else_writes_to_is_left_alone(tmp_path: Path, monk
         pytest.raises(LockHeld, match=r"has to be brought up to date, and is in use by .*rollbook run.*stop it"),
     ):
         Book.open(store)
-    assert version(store) == 2
+    assert version(store) == schema.NUMBERS
 
 
 def test_an_upgrade_that_lost_a_row_is_an_error_each_time(tmp_path: Path) -> None:
@@ -130,18 +130,29 @@ def test_an_upgrade_that_lost_a_row_is_an_error_each_time(tmp_path: Path) -> Non
     for _ in range(2):
         with pytest.raises(StoreDamaged, match=r"has other rows after it was brought up to date.*rollbook restore"):
             Book.open(store)
-        assert version(copy) == 2
+        assert version(copy) == schema.NUMBERS
 
 
 def test_what_an_upgrade_does_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Each step has a line in the log, the move too, and begin and end are warnings."""
+    """Each step has a line in the log, and begin and end are warnings."""
     caplog.set_level(logging.INFO)
-    Book.open(old(tmp_path, 4)).close()
+    Book.open(old(tmp_path)).close()
     lines = [record.getMessage().partition(": ")[2] for record in caplog.records]
-    assert lines[0] == f"bringing it up to date, from schema 4 to {VERSION}; first a copy"
-    assert lines[1].startswith("step 5 of 5 (")
-    assert lines[2].startswith(f"moving its rows to the tables of schema {VERSION}, in ")
-    assert lines[3].startswith("up to date, ")
+    assert lines[0] == f"bringing it up to date, from schema {schema.NUMBERS} to {VERSION}; first a copy"
+    assert [line.partition(" (")[0] for line in lines[1:-1]] == [
+        f"step {number} of {VERSION}" for number in range(schema.NUMBERS + 1, VERSION + 1)
+    ]
+    assert lines[-1].startswith("up to date, ")
+
+
+def test_a_store_that_has_to_be_moved_takes_no_step(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing is copied or changed in it first: its rows go from the schema that it has to the new tables."""
+    caplog.set_level(logging.INFO)
+    Book.open(old(tmp_path, 3)).close()
+    lines = [record.getMessage().partition(": ")[2] for record in caplog.records]
+    assert lines[0].startswith(f"moving its rows from schema 3 to the tables of schema {VERSION}, in ")
+    assert lines[1].startswith("up to date, ")
+    assert len(lines) == 2
 
 
 SLOW = """
@@ -166,15 +177,16 @@ Book.open(Path(sys.argv[1])).close()
 @pytest.mark.process
 async def test_an_upgrade_that_is_killed_goes_on(tmp_path: Path) -> None:
     """kill -9 within three steps: whole each time, the copy from the very beginning stays; the last opening ends it."""
-    store = old(tmp_path, 1)
+    store = old(tmp_path)
     before = rows(store)
     copy = upgrade.copy_before(store)
     reached = []
-    for statements in (1, 2, 3):
+    a_step = len(list(schema.statements(schema.STEPS[schema.NUMBERS][1])))
+    for statements in (1, a_step + 1, 2):
         assert await killed_at(SLOW, statements, store) == "here"
         assert query(store, "PRAGMA integrity_check") == [("ok",)]
         assert rows(store) == before
-        assert version(copy) == 1
+        assert version(copy) == schema.NUMBERS
         reached.append(version(store))
     assert reached == sorted(reached)
     assert reached[-1] > reached[0], "it went on where it was"

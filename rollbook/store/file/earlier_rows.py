@@ -4,7 +4,8 @@ One connection reads the earlier store, another writes the new file. A step is o
 notes in it how far it has come, so that a move that was killed goes on after the last commit. Child rows, and the ids
 that they name, are made again from `details` by the code that makes them at all times, and identities of events by
 `identity_of`: what any of them is, is said nowhere else. Everything else is copied as it is, tables and views
-of the user's own too.
+of the user's own too. The steps that an earlier store has not taken are not taken in it: what they would add is read
+by way of views that only this connection has.
 """
 
 from __future__ import annotations
@@ -48,12 +49,37 @@ _OF_CONVERSATION: Final = (
 )
 
 
+# The version whose tables are read, and what the steps before it add to those of an earlier one, as they say it
+# (migrations/4_open_details.sql). What else they add is empty.
+_READ: Final = schema.NUMBERS - 1
+_ADDED: Final[dict[int, tuple[str, ...]]] = {
+    4: (
+        "CREATE TEMP VIEW conversations AS SELECT c.*, CASE WHEN details IS NOT NULL AND (conversation_end IS NULL OR"
+        " (conversation_end = heard_end AND json_valid(details) AND json_extract(details, '$.conversationEnd') IS NULL))"
+        " THEN 1 ELSE 0 END AS details_open, CASE WHEN EXISTS (SELECT 1 FROM main.participant_attributes AS a"
+        " WHERE a.conversation_id = c.conversation_id) THEN read_at END AS attributes_at, c.rowid AS rowid"
+        " FROM main.conversations AS c",
+        "CREATE TEMP VIEW windows AS SELECT w.*, (SELECT divisions_json FROM main.window_runs AS run"
+        ' WHERE run.start = w.start AND run."end" = w."end" AND run.filter = w.filter'
+        " AND run.verdict IN ('open', 'complete', 'settled') ORDER BY run_id DESC LIMIT 1) AS divisions_json"
+        " FROM main.windows AS w",
+    )
+}
+
+
 class Place(NamedTuple):
     """The place that a move has reached: within a part, the key after which it goes on. twice: events left out."""
 
     part: Part
     after: int
     twice: int
+
+
+def complete(old: sqlite3.Connection) -> None:
+    """Let an earlier store be read as one of the last schema without numbers, by this connection alone."""
+    for version in range(schema.version_of(old)[1] + 1, _READ + 1):
+        for statement in _ADDED.get(version, ()):
+            old.execute(statement)
 
 
 def origin(new: sqlite3.Connection) -> str | None:
@@ -111,7 +137,7 @@ def end(old: sqlite3.Connection, new: sqlite3.Connection) -> dict[str, tuple[int
     new.executemany(
         "INSERT INTO _sqlite_migrations (migration_set, name, applied_at)"
         " VALUES (?, ?, strftime('%Y-%m-%d %H:%M:%f+00:00', 'now'))",
-        [(schema.STEPS_OF, name) for name, _ in schema.STEPS[schema.NUMBERS - 1 :]],
+        [(schema.STEPS_OF, name) for name, _ in schema.STEPS[schema.version_of(old)[1] :]],
     )
     if (ours := schema.our_version()) is not None:
         notes.write(new, notes.NEEDS, ours)
@@ -127,7 +153,7 @@ def end(old: sqlite3.Connection, new: sqlite3.Connection) -> dict[str, tuple[int
 def immovable(old: sqlite3.Connection) -> list[str]:
     """The user's own tables that cannot be moved as rows: those with a full-text index, those with a name of ours."""
     query = "SELECT name, sql LIKE 'CREATE VIRTUAL%' FROM sqlite_master WHERE type = 'table' ORDER BY name"
-    taken = {name.lower() for name in _made_by(len(schema.STEPS)) - _made_by(schema.NUMBERS - 1) | {"moving"}}
+    taken = {name.lower() for name in _made_by(len(schema.STEPS)) - _made_by(schema.version_of(old)[1]) | {"moving"}}
     return [name for name, is_virtual in old.execute(query) if is_virtual or name.lower() in taken]
 
 
@@ -265,7 +291,7 @@ def carry_over(old: sqlite3.Connection, new: sqlite3.Connection) -> list[str]:
     one of ours now.
     """
     lost = []
-    ours = _made_by(schema.NUMBERS - 1)
+    ours = _made_by(schema.version_of(old)[1])
     query = (
         "SELECT type, name, sql FROM sqlite_master WHERE type <> 'table' AND sql IS NOT NULL"
         " ORDER BY CASE type WHEN 'index' THEN 0 WHEN 'view' THEN 1 ELSE 2 END, rowid"

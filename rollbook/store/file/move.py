@@ -52,10 +52,10 @@ def room_for(size: int) -> int:
 
 
 def move(path: Path, new: Path, before: Path, ways: Ways) -> None:
-    """Move the store, which has rows and is at the last schema without numbers, to `new`, and put that in its place.
+    """Move the store, which has rows and is of a schema without numbers, to `new`, and put that in its place.
 
-    The earlier file is `before` afterwards, unless there is a copy of that name of a schema before that. The caller
-    has the locks of a migration and of whoever writes. Raises StoreError, Interrupted; then the store is as it was.
+    The earlier file is `before` afterwards. The caller has the locks of a migration and of whoever writes. Raises
+    StoreError, Interrupted; then the store is as it was.
     """
     began = time.monotonic()
     there = new.stat().st_size if new.exists() else 0
@@ -91,9 +91,10 @@ def _make(old: sqlite3.Connection, path: Path, new: Path, fingerprint: str, ways
         )
     is_new = not _goes_on(new, fingerprint, ways)
     log.warning(
-        "%s: %s its rows to the tables of schema %d, in %s",
+        "%s: %s its rows from schema %d to the tables of schema %d, in %s",
         path,
         "moving" if is_new else "going on with moving",
+        schema.version_of(old)[1],
         schema.VERSION,
         new,
     )
@@ -156,6 +157,7 @@ def remove(new: Path) -> None:
 def _only_read(path: Path, ways: Ways) -> Iterator[tuple[sqlite3.Connection, str]]:
     """A connection to the earlier file, which keeps all others from writing to it, and the file's fingerprint."""
     with closing(ways.connect(path)) as db:
+        earlier_rows.complete(db)
         _at_last(lambda: db.execute("BEGIN IMMEDIATE"), path, ways)
         if _has_content(Path(f"{path}-wal")):
             raise StoreBusy(_open_elsewhere(path))  # somebody was faster
@@ -327,21 +329,12 @@ def _put_in_place(path: Path, new: Path, before: Path) -> None:
     if (was.st_uid, was.st_gid) != (new.stat().st_uid, new.stat().st_gid):
         with suppress(PermissionError):
             os.chown(new, was.st_uid, was.st_gid)
-    if not _is_earlier_copy(before, path):
-        before.unlink(missing_ok=True)
-        try:
-            os.link(path, before)
-        except OSError:
-            path.rename(before)  # a file system without second names
+    before.unlink(missing_ok=True)
+    try:
+        os.link(path, before)
+    except OSError:
+        path.rename(before)  # a file system without second names
     _rename(path, new)
-
-
-def _is_earlier_copy(before: Path, path: Path) -> bool:
-    """Say whether this is a copy from before the steps that the store has taken in its place."""
-    if not before.exists() or before.samefile(path):
-        return False
-    with closing(sqlite3.connect(before)) as db:
-        return schema.version_of(db)[1] < schema.NUMBERS - 1
 
 
 def _rename(path: Path, new: Path) -> None:

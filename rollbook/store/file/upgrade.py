@@ -1,7 +1,8 @@
 """Bringing an older store up to date: room first, a copy of it as it was, the steps, and a look at what came of it.
 
 Each step is one transaction, so that a kill leaves the store at the step before, and the next opening goes on there.
-The step that gave conversations numbers is taken in a new file (`move.py`), and the earlier one is then the copy.
+A store from before conversations had numbers takes no step: its rows are moved to a new file (`move.py`), and the
+earlier one is then the copy.
 The copy is removed once the store is whole and has every row that the copy has. What does the work is imported where
 there is any: each opening asks this module if there is.
 """
@@ -79,16 +80,16 @@ def bring_up_to_date(path: Path, ways: Ways) -> None:
         remedy="stop it, then run this again",
     ):
         with closing(ways.connect(path)) as connection:
-            version, last = schema.version_of(connection)[1], schema.last_in_place(connection)
-            if version < last:
-                _copy(connection, path, before, version, ways, is_moved_then=last < schema.VERSION)
-                _take_steps(connection, path, version, last)
-        if last < schema.VERSION:
+            version, is_moved = schema.version_of(connection)[1], schema.has_to_be_moved(connection)
+            if version < schema.VERSION and not is_moved:
+                _copy(connection, path, before, version, ways)
+                _take_steps(connection, path, version)
+        if is_moved:
             from rollbook.store.file import move
 
             move.move(path, new, before, ways)
         with closing(ways.connect(path)) as connection:
-            _look(connection, path, before, is_checked=last < schema.VERSION)
+            _look(connection, path, before, is_checked=is_moved)
             _clear_away(connection, before, new)
 
 
@@ -111,9 +112,7 @@ def _is_created(connection: sqlite3.Connection) -> bool:
     return True
 
 
-def _copy(
-    connection: sqlite3.Connection, path: Path, before: Path, version: int, ways: Ways, *, is_moved_then: bool
-) -> None:
+def _copy(connection: sqlite3.Connection, path: Path, before: Path, version: int, ways: Ways) -> None:
     """Keep the store as it is before the first step. A copy of an earlier try stays where a step was taken since."""
     from rollbook.genesys.program.progress import bytes_shown
     from rollbook.store.file.copying import Manner, copy, need_room, size_of
@@ -121,19 +120,11 @@ def _copy(
     if before.exists() and _version_in(before) < version:
         log.warning("%s: going on with bringing it up to date; the copy from before is %s", path, before)
         return
-    # The steps write into the log what they change, which may be everything, beside the copy; a new file comes later.
-    size = size_of(connection)
-    beside = size + (_room_for_moving(size) if is_moved_then else size)
-    need_room(path.parent, beside, f"bringing {path} up to date")
+    # The steps write into the log what they change, which may be everything, beside the copy.
+    need_room(path.parent, 2 * size_of(connection), f"bringing {path} up to date")
     log.warning("%s: bringing it up to date, from schema %d to %d; first a copy", path, version, schema.VERSION)
     with bytes_shown("copied") as progress:
         copy(lambda: ways.reader(path), path, before, Manner(progress=progress))
-
-
-def _room_for_moving(size: int) -> int:
-    from rollbook.store.file import move
-
-    return move.room_for(size)
 
 
 def _version_in(before: Path) -> int:
@@ -141,7 +132,7 @@ def _version_in(before: Path) -> int:
         return schema.version_of(db)[1]
 
 
-def _take_steps(connection: sqlite3.Connection, path: Path, version: int, last: int) -> None:
+def _take_steps(connection: sqlite3.Connection, path: Path, version: int) -> None:
     from rollbook.genesys.program.progress import shown
 
     began = time.monotonic()
@@ -150,19 +141,18 @@ def _take_steps(connection: sqlite3.Connection, path: Path, version: int, last: 
 
         def begin(number: int, name: str) -> None:
             now[:] = number, name
-            log.info("%s: step %d of %d (%s)", path, number, last, name)
+            log.info("%s: step %d of %d (%s)", path, number, schema.VERSION, name)
 
         def tick() -> bool:
-            show(f"step {now[0]} of {last} ({now[1]}): {time.monotonic() - began:.0f} s")
+            show(f"step {now[0]} of {schema.VERSION} ({now[1]}): {time.monotonic() - began:.0f} s")
             return False
 
         connection.set_progress_handler(tick, _INSTRUCTIONS)
         try:
-            schema.migrate(connection, on_step=begin, to=last)
+            schema.migrate(connection, on_step=begin)
         finally:
             connection.set_progress_handler(None, 0)
-    if last == schema.VERSION:
-        log.warning("%s: up to date, %.1f s", path, time.monotonic() - began)
+    log.warning("%s: up to date, %.1f s", path, time.monotonic() - began)
 
 
 def _look(connection: sqlite3.Connection, path: Path, before: Path, *, is_checked: bool = False) -> None:

@@ -13,8 +13,7 @@ from typing import Final
 
 from rollbook.store.rows.numbers import LAST_PLACE, SHIFT
 
-# The metrics that the interval views count, in the order in which their index has them: a query that names the same in
-# the same way uses it.
+# The metrics that the interval views count.
 COUNTED: Final = (
     "tHandle",
     "tAcw",
@@ -97,12 +96,11 @@ _HALF_HOUR: Final = (
 )
 _IS_COUNTED: Final = " OR ".join(f"m.name = '{name}'" for name in COUNTED)
 COLUMNS: Final = ("id", "interval_start", "queue", "media_type", *FIGURES, *_VALUES)
-# Not by the index of half hours: what is wanted are the metrics of some conversations.
 _MAKE: Final = (
     f"INSERT INTO half_hour_rows ({', '.join(COLUMNS)}) SELECT min(m.id), {_HALF_HOUR}, {_QUEUE}, s.media_type,"
     f" {', '.join(figure(name, 'm.') for name in FIGURES)},"
     f" {', '.join(_values(name, metric) for name, metric in _VALUES.items())}"
-    f" FROM metric_rows m NOT INDEXED LEFT JOIN session_rows s ON s.id = (m.id & ~{LAST_PLACE}) | m.session"
+    f" FROM metric_rows m LEFT JOIN session_rows s ON s.id = (m.id & ~{LAST_PLACE}) | m.session"
     f" WHERE m.id BETWEEN ? AND ? AND ({_IS_COUNTED})"
     f" GROUP BY m.id >> {SHIFT}, 2, 3, 4"
 )

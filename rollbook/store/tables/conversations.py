@@ -22,7 +22,7 @@ from rollbook.genesys.privacy.redaction import Redactor
 from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.store.bodies import packing
 from rollbook.store.erasure import followed, tombstones
-from rollbook.store.rows import child_rows, numbers
+from rollbook.store.rows import child_rows, numbers, page_fit
 from rollbook.store.rows.child_rows import ChildRows
 from rollbook.store.rows.detail_columns import CHILD_TABLES
 from rollbook.store.rows.statements import in_parts
@@ -273,12 +273,15 @@ def write(
 ) -> PageOutcome:
     """Write a page of details with its child rows and its gaps: a part of `windows.write_details`."""
     outcome, judged = _judge_page(connection, details, read)
-    known = {each.conversation_id: each.stored.number for each in judged if each.stored is not None}
-    number_of = known | numbers.given(connection, [each.conversation_id for each in judged if each.stored is None])
+    known = [each for each in judged if each.stored is not None]
+    new = [each for each in judged if each.stored is None]
+    new = [new[place] for place in page_fit.order([len(each.row.raw) for each in new])]
+    number_of = {each.conversation_id: each.stored.number for each in known if each.stored is not None}
+    number_of |= numbers.given(connection, [each.conversation_id for each in new])
     attributes_from = notes.retained(connection).get("attributes", "")
     planned, indexed_until = _Planned(ChildRows(TextIds(connection))), read.indexed_until
     bounds = window.texts if window else None
-    for each in judged:
+    for each in (*known, *new):
         number = number_of[each.conversation_id]
         if each.action in _NEW_CONTENT:
             planned.rows[_DETAILS].append((number, packing.pack(connection, "details", each.row.raw)))

@@ -51,6 +51,7 @@ STEPS: Final = (
     ("10 call quality", "10_call_quality.sql"),
     ("11 what half hours count, by conversation", "11_half_hours.sql"),
     ("12 erasures and tombstones", "12_erasures.sql"),
+    ("13 days without an index of metrics", "13_days_without_index.sql"),
 )
 # What a file's user_version says once every step is applied.
 VERSION: Final = len(STEPS)
@@ -96,12 +97,12 @@ def our_version() -> str | None:
         return None
 
 
-def last_in_place(connection: sqlite3.Connection) -> int:
-    """The version to which the steps bring a store in its own file: what has rows is then moved to a new one."""
-    version = version_of(connection)[1]
+def has_to_be_moved(connection: sqlite3.Connection) -> bool:
+    """Tell whether the store has rows of a schema without numbers: they are moved to a new file, and no step is taken."""
+    if version_of(connection)[1] >= NUMBERS:
+        return False
     there = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'conversations'").fetchone()
-    has_rows = version < NUMBERS and there and connection.execute(f"{_HAS_ROWS} LIMIT 1").fetchone()
-    return NUMBERS - 1 if has_rows else VERSION
+    return bool(there and connection.execute(f"{_HAS_ROWS} LIMIT 1").fetchone())
 
 
 def migrate(

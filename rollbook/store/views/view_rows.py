@@ -1,6 +1,6 @@
 """The views that people ask for, read for reports and for the comparison with the platform's own counts. SQL only.
 
-What they are made of is in `rollbook/store/tables/migrations`, 9 to 11; docs/views.md says it column by column.
+What they are made of is in `rollbook/store/tables/migrations`, 9 to 13; docs/views.md says it column by column.
 """
 
 from __future__ import annotations
@@ -10,12 +10,20 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from rollbook.store.rows.half_hours import COUNTED, figure
+from rollbook.store.rows.numbers import SHIFT
 from rollbook.store.tables.windows import RANK
 from rollbook.store.vocabulary import Verdict
 
 Row = dict[str, Any]
 
-IS_COUNTED: Final = "(" + " OR ".join(f"name = '{name}'" for name in COUNTED) + ")"
+_IS_COUNTED: Final = "(" + " OR ".join(f"name = '{name}'" for name in COUNTED) + ")"
+# The metrics of the conversations of which anything was counted between ?1 and ?2, and those alone: their sums are
+# found by their time.
+_COUNTED_BETWEEN: Final = (
+    f"(SELECT DISTINCT id >> {SHIFT} AS number FROM half_hour_rows"
+    " WHERE interval_start > strftime('%Y-%m-%dT%H:%M:%fZ', ?1, '-30 minutes') AND interval_start < ?2)"
+    " CROSS JOIN conversation_ids USING (number) CROSS JOIN leg_metrics USING (conversation_id)"
+)
 _OF_AGENTS: Final = (
     "answered",
     "talk",
@@ -44,8 +52,8 @@ def figures_by_conversation(connection: sqlite3.Connection, start: str, end: str
     """conversation_id, queue_id, media_type, name, count and sum of what queues count in half hours of [start, end)."""
     query = (
         "SELECT conversation_id, queue_id, media_type, name, count(*) AS count,"
-        " sum(CASE WHEN value BETWEEN -1e15 AND 1e15 THEN value END) AS sum FROM leg_metrics"
-        f" WHERE {IS_COUNTED} AND interval_start >= ? AND interval_start < ? GROUP BY 1, 2, 3, 4"
+        f" sum(CASE WHEN value BETWEEN -1e15 AND 1e15 THEN value END) AS sum FROM {_COUNTED_BETWEEN}"
+        f" WHERE {_IS_COUNTED} AND interval_start >= ?1 AND interval_start < ?2 GROUP BY 1, 2, 3, 4"
     )
     return list(_rows(connection.execute(query, (start, end))))
 
@@ -54,9 +62,9 @@ def agents(connection: sqlite3.Connection, start: str, end: str) -> list[Row]:
     """The figures of each agent, queue and medium, of what was emitted in [start, end)."""
     query = (
         f"SELECT user_id, {_name('user')} AS user_name, queue_id, {_name('queue')} AS queue_name, media_type,"
-        f" {', '.join(figure(name) for name in _OF_AGENTS)} FROM leg_metrics"
-        f" WHERE {IS_COUNTED} AND interval_start > strftime('%Y-%m-%dT%H:%M:%fZ', ?1, '-30 minutes')"
-        " AND interval_start < ?2 AND emit_date >= ?1 AND emit_date < ?2 AND user_id IS NOT NULL"
+        f" {', '.join(figure(name) for name in _OF_AGENTS)} FROM {_COUNTED_BETWEEN}"
+        f" WHERE {_IS_COUNTED} AND interval_start IS NOT NULL AND emit_date >= ?1 AND emit_date < ?2"
+        " AND user_id IS NOT NULL"
         " GROUP BY user_id, queue_id, media_type ORDER BY 2, 1"
     )
     return list(_rows(connection.execute(query, (start, end))))
