@@ -635,6 +635,17 @@ def mark(connection: sqlite3.Connection, ids: Sequence[str], followed: SetAside)
     return connection.total_changes - before
 
 
+def outlive(connection: sqlite3.Connection, ids: Sequence[str]) -> int:
+    """Note that nobody can say any more how these went on: no other look is due, and none holds a window open."""
+    before = connection.total_changes
+    connection.executemany(
+        "UPDATE conversation_rows SET followed = CASE WHEN details_open = 1 THEN 'stuck' END, look_again = 0"
+        " WHERE number = ? AND followed IS NULL AND (details_open = 1 OR look_again = 1)",
+        [(number,) for number in numbers.known(connection, ids).values()],
+    )
+    return connection.total_changes - before
+
+
 def details_of(connection: sqlite3.Connection, start: str, end: str) -> dict[str, str]:
     """The details of the conversations that started in [start, end), by id."""
     query = (
