@@ -6,14 +6,18 @@ two differ.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from rollbook.genesys.canonical_json import decode, digest, spelled
 from rollbook.genesys.privacy.policy import Withheld
 from rollbook.store import life
 from rollbook.store.erasure import tombstones
+
+# A path of plain words and places, as far as it is one.
+_PLAIN: Final = re.compile(r"(?:[A-Za-z_][A-Za-z0-9_]*(?:\[\d+\])*(?:\.|$))*", re.ASCII)
 
 
 def version_in_place(old: bytes, new: bytes) -> bytes | None:
@@ -28,7 +32,15 @@ def version_in_place(old: bytes, new: bytes) -> bytes | None:
         return None if old == new else _in_place(None, old, [])
     if not lost:
         return None
-    return _in_place(before.get("conversationId"), old, life.changes(before, after))
+    changed = list(dict.fromkeys(map(_of_nobody, life.changes(before, after))))
+    return _in_place(before.get("conversationId"), old, changed)
+
+
+def _of_nobody(path: str) -> str:
+    """A path up to the first name that is no plain word: that may be somebody's number or address."""
+    plain = _PLAIN.match(path)
+    shown = plain[0] if plain else ""
+    return path if shown == path else f"{shown.rstrip('.')}.*".lstrip(".")
 
 
 def _in_place(conversation_id: Any, old: bytes, changed: list[str]) -> bytes:
