@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple, Protocol
 
+from reconcile.reading.platform_retention import KeptSince
 from rollbook.genesys.errors import RequestRefused, UsageError
 from rollbook.genesys.lenient_json import as_object, number, objects, text_or_none
 from rollbook.genesys.times import Interval, normalize, to_text
@@ -140,8 +141,14 @@ class Verified:
         }
 
 
-async def verify(api: Aggregates, book: Book, interval: Interval) -> Verified:
-    """Ask the platform and the book. Raises ApiError and its kinds, UsageError (the platform refuses the interval)."""
+async def verify(api: Aggregates, book: Book, interval: Interval, *, kept: KeptSince | None = None) -> Verified:
+    """Ask the platform and the book. kept: how far back the platform has everything; None: not known.
+
+    Raises ApiError and its kinds, UsageError (the platform refuses the interval, or either side has deleted some of
+    it).
+    """
+    if kept is not None:
+        kept.check(interval)
     deleted = (await book.read(notes.retained)).get("details", "")
     if to_text(interval.start) < deleted:
         raise UsageError(f"[retention] has deleted the details before {deleted}; give a later interval")

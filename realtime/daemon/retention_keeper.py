@@ -11,8 +11,9 @@ from typing import Final
 from realtime.websocket.tasks import apart
 from rollbook.genesys.errors import Interrupted, RollbookError
 from rollbook.genesys.privacy.redaction import Redactor
+from rollbook.genesys.times import to_text
 from rollbook.store.book import Book
-from rollbook.store.erasure import retention, stricter
+from rollbook.store.erasure import erasing, retention, stricter, tombstones
 from rollbook.store.erasure.retention import KeepingTimes
 from rollbook.store.file.copying import Manner
 from rollbook.store.upkeep.compacting import compact
@@ -65,7 +66,10 @@ class RetentionKeeper:
             stop.wait(seconds)
 
         swept = stricter.sweep(book, redactor, rest=rest, stopped=stop.is_set) if redactor else 0
-        found = retention.retain(book, self._limits, now, rest=rest, stopped=stop.is_set) | {"redacted": swept}
+        # What was stored of a conversation before its details showed whose it is that was erased.
+        late = erasing.erase(book, to_text(now), rest=rest) if book.read_now(tombstones.any_waiting) else 0
+        found = retention.retain(book, self._limits, now, rest=rest, stopped=stop.is_set)
+        found |= {"redacted": swept, "erased": late}
         if any(found.values()) and not stop.is_set():
             compact(book.path, Manner(stop=stop), command="the daily retention")
         return found

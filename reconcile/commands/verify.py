@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from reconcile.reading.platform_retention import PlatformRetention
 from reconcile.verify import lines
 from reconcile.verify import verify as compare
 from rollbook.genesys.api.client import Api
@@ -24,7 +25,8 @@ def verify(interval: str, settings: Settings, as_json: bool) -> None:
             Api(settings) as api,
             book_of(await api.organization(), settings, command="verify", mode="ro") as book,
         ):
-            found = await compare(api, book, wanted)
+            kept = await PlatformRetention(api, book, writes=False).of(wanted.start, api.now())
+            found = await compare(api, book, wanted, kept=kept)
         console.show(as_json, found.as_dict, lambda: lines(found))
         return 0 if found.equal else DIFFERENT
 

@@ -8,7 +8,7 @@ than the one that is set count by the time that they cover.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
@@ -16,7 +16,7 @@ from reconcile.failed_windows import LONGEST_RETRY
 from reconcile.window import WRONG_CLOCK, grid_window, is_aged, is_closed, is_second_witness
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import Interval, from_text, to_text
-from rollbook.store.tables.windows import WindowRow
+from rollbook.store.tables.windows import GIVEN_UP, WindowRow
 from rollbook.store.vocabulary import PROVEN, WAITING, Verdict
 
 Why = Literal["first", "again", "settle"]
@@ -77,16 +77,19 @@ def plan(
     *,
     capture_since: str | None = None,
     covered: Iterable[Interval] | None = None,
+    lost_before: datetime | None = None,
 ) -> DuePlan:
     """Plan what is due at `now`. rows: the ledger's, of one filter, or as many of them as `Book.ledger_view` answers.
 
-    covered: the time that the ledger's proven rows cover; None is that of `rows`.
+    covered: the time that the ledger's proven rows cover; None is that of `rows`. lost_before: what began earlier is
+    deleted by the platform, as the store has noted: what is proven of that is not read again.
     """
     start = beginning(rows, now, settings, capture_since)
     superseded = {(row.start, row.end) for row in rows if _is_superseded(row, settings.width)}
     rows = [row for row in rows if (row.start, row.end) not in superseded]
     proven = {(row.start, row.end): row for row in rows if row.verdict in PROVEN}
-    cover = _Cover(map(interval_of, proven.values()) if covered is None else covered)
+    given_up = [interval_of(row) for row in rows if is_given_up(row)]
+    cover = _Cover([*(map(interval_of, proven.values()) if covered is None else covered), *given_up])
     unproven = {(row.start, row.end) for row in rows} - proven.keys()
     fresh = [
         window for window in cover.left_of(grid_window(start, settings.width), now) if window.texts not in unproven
@@ -94,7 +97,8 @@ def plan(
     due = [Due(window, "first") for window in fresh if is_closed(window, now, settings.lag)]
     for row in rows:
         why = _why(row, now, settings)
-        if why is not None and not (why == "settle" and _settles_with(row, proven)):
+        is_lost = lost_before is not None and from_text(row.start) < lost_before
+        if why is not None and not (why == "settle" and (is_lost or _settles_with(row, proven))):
             due.append(Due(interval_of(row), why))
     waiting: list[tuple[Interval, Verdict]] = [
         (window, Verdict.DUE if is_closed(window, now, settings.lag) else Verdict.PENDING) for window in fresh
@@ -105,6 +109,35 @@ def plan(
     pending = [interval_of(row) for row in rows if row.verdict == Verdict.PENDING]
     waiting += [(window, Verdict.DUE) for window in pending if is_closed(window, now, settings.lag)]
     return DuePlan(tuple(sorted(due, key=_urgency)), tuple(waiting), tuple(sorted(superseded)), start)
+
+
+def is_given_up(row: WindowRow) -> bool:
+    """True for a window that nobody can prove any more, since the platform has deleted what was in it."""
+    return row.verdict == Verdict.FAILED and row.reason == GIVEN_UP
+
+
+def without_lost(
+    planned: DuePlan, rows: Sequence[WindowRow], kept_since: datetime, lost_before: datetime
+) -> tuple[DuePlan, list[Interval]]:
+    """The plan without what begins before the platform's retention, and what is to be given up of that.
+
+    What is proven stays as it is, and is not read again. What is not will never be: a window that the ledger has is
+    given up by itself, the others stretch by stretch. lost_before: what began earlier is deleted for good.
+    """
+    if all(item.window.start >= kept_since for item in planned.due):
+        return planned, []
+    known = {(row.start, row.end) for row in rows}
+    lost = [item.window for item in planned.due if item.why != "settle" and item.window.start < lost_before]
+    named = [window for window in lost if window.texts in known]
+    stretches: list[Interval] = []
+    for window in sorted(window for window in lost if window.texts not in known):
+        if stretches and stretches[-1].end == window.start:
+            stretches[-1] = Interval(stretches[-1].start, window.end)
+        else:
+            stretches.append(window)
+    due = tuple(item for item in planned.due if item.window.start >= kept_since)
+    waiting = tuple(item for item in planned.waiting if item[0].start >= kept_since)
+    return replace(planned, due=due, waiting=waiting), [*named, *stretches]
 
 
 def _next_of(cover: _Cover, now: datetime, width: timedelta, rows: Sequence[WindowRow]) -> list[Interval]:
@@ -151,6 +184,8 @@ def _why(row: WindowRow, now: datetime, settings: Settings) -> Why | None:
     is_of_the_future = row.last_read_at is not None and from_text(row.last_read_at) > now + WRONG_CLOCK
     if is_of_the_future or row.verdict in WAITING:
         return "first" if is_closed(window, now, settings.lag) else None
+    if is_given_up(row):
+        return None
     if row.verdict == Verdict.FAILED:
         return "again" if _may_be_tried(row, now) else None
     if row.verdict == Verdict.COMPLETE and is_aged(window.end, now, settings.settle_after):

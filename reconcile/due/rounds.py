@@ -18,10 +18,11 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from reconcile.due import plan
-from reconcile.due.plan import Due
+from reconcile.due.plan import Due, DuePlan
 from reconcile.patience import RunClock
 from reconcile.reading import jobs
 from reconcile.reading.jobs import PastWatermark
+from reconcile.reading.platform_retention import KeptSince, NoLongerKept, Noted, PlatformRetention
 from reconcile.reading.query import Stopped
 from reconcile.reading.visible_divisions import Eyes
 from reconcile.report import DueReport, Report, title
@@ -39,7 +40,7 @@ from rollbook.genesys.program.terminal import count
 from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.store.book import Book
 from rollbook.store.file.errors import LockHeld
-from rollbook.store.tables import coverage, readiness, windows
+from rollbook.store.tables import coverage, notes, readiness, windows
 from rollbook.store.tables.windows import WindowRow
 
 log = logging.getLogger(__name__)
@@ -95,10 +96,13 @@ class _RoundState:
     too_slow: int = 0  # windows in a row whose answers did not come in time
     memory: RoundMemory = field(default_factory=RoundMemory)
     eyes: Eyes = field(init=False)
+    retention: PlatformRetention = field(init=False)
     meter: Meter = field(init=False)
 
     def __post_init__(self) -> None:
         self.eyes = self.memory.eyes = Eyes(self.api)
+        writes = not self.how.dry_run
+        self.retention = self.memory.retention = PlatformRetention(self.api, self.book, writes=writes)
         self.meter = Meter(0, time.monotonic, self.api.requests_left)
 
     @property
@@ -157,13 +161,27 @@ async def run_due(
             log.warning("%s read by a clock that ran ahead: read again", count(taken, "window was", "windows were"))
     rows, covered = await _ledger_view(book, key, now())
     capture_since = await book.read(coverage.since) if book is not None else None
-    planned = plan.plan(rows, now(), settings, capture_since=capture_since, covered=covered)
+    known = Noted.of(None if book is None else await book.read(notes.read, notes.PLATFORM_KEEPS))
+    planned = plan.plan(
+        rows,
+        now(),
+        settings,
+        capture_since=capture_since,
+        covered=covered,
+        lost_before=known.kept(now()).lost_before,
+    )
+    round_ = _RoundState(book, api, settings, now, how, rows, plan.answers_days(rows))
+    with counting() as count_before:
+        kept = await _kept_since(round_, planned)
+    how = round_.how = replace(how, spent=how.spent + count_before.requests)
+    planned, lost = plan.without_lost(planned, rows, kept.since, kept.lost_before)
     if book is not None and not how.dry_run and (planned.waiting or planned.superseded):
         waiting = [(*window.texts, verdict) for window, verdict in planned.waiting]
         await committed(book.write(windows.note, waiting, key, planned.superseded))
     if book is not None and not how.dry_run and planned.since is not None:
         await _note_since(book, to_text(planned.since), key)
-    round_ = _RoundState(book, api, settings, now, how, rows, plan.answers_days(rows))
+    if book is not None and not how.dry_run and lost:
+        await _give_up(book, lost, key, kept, now())
     if how.via == "auto" and len(planned.due) > 1:
         with contextlib.suppress(ApiError):
             round_.watermark = await api.data_availability()
@@ -186,6 +204,21 @@ async def run_due(
         if book is not None and not how.dry_run and not round_.over:
             await _follow(round_)
     return round_.report()
+
+
+async def _kept_since(state: _RoundState, planned: DuePlan) -> KeptSince:
+    """How far back the platform keeps what is planned, by its own clock: it is asked only where that may matter."""
+    starts = [item.window.start for item in planned.due]
+    if not starts:
+        return KeptSince()
+    return await state.retention.of(min(starts), state.now())
+
+
+async def _give_up(book: Book, lost: Sequence[Interval], key: str, kept: KeptSince, now: datetime) -> None:
+    """File what nobody can prove any more, because the platform has deleted what was in it, and say so once."""
+    given_up = await committed(book.write(windows.give_up, [window.texts for window in lost], key, to_text(now)))
+    if given_up:
+        log.warning("%s: %s; %s", title(hull(lost)), windows.GIVEN_UP, kept.words)
 
 
 async def _note_since(book: Book, since: str, key: str) -> None:
@@ -252,6 +285,10 @@ async def _read_group(group: list[Due], state: _RoundState) -> None:
         )
     except Stopped:
         return
+    except NoLongerKept as error:
+        # It crossed the limit while it waited or was read: the next round makes of it what it makes of all of these.
+        log.info("%s: %s", title(interval), error)
+        state.left -= len(group)
     except _OF_ONE as error:
         log.warning("%s: %s", title(interval), error)
         state.errors.append((interval, str(error)))
@@ -327,6 +364,7 @@ async def _follow(state: _RoundState) -> None:
             rest=state.how.rest,
             sees=sight.sees,
             patience=state.memory.by_id,
+            retention=state.retention,
         )
     except RollbookError as error:
         if not state.reports and not state.errors:

@@ -12,6 +12,7 @@ from typing import Final
 
 from reconcile.causes import explainer
 from reconcile.patience import QuestionPatience, RunClock
+from reconcile.reading.platform_retention import PlatformRetention
 from reconcile.run.book_calls import committed, listening_around
 from reconcile.run.by_id import APART, AnswerById, ById, ask
 from reconcile.window import WRONG_CLOCK
@@ -57,16 +58,17 @@ async def follow(
     rest: timedelta = timedelta(0),
     sees: Callable[[str | None], bool] = lambda _: True,
     patience: QuestionPatience | None = None,
+    retention: PlatformRetention | None = None,
 ) -> FollowUpCounts:
     """Ask once for every conversation that still goes on or was heard of since it was read, and settle what that means.
 
     Those open for longer than `stuck_after` are called stuck; those that two answers lack which knew something, some
     time apart, are gone. Both are asked for now and then all the same, and what was heard where no window is. Then the
     verdicts of their windows are made to agree. rest: what was asked for more lately than that is left for the next
-    time. sees: whether the client that asks can see a conversation of these divisions. Raises what is nobody's fault
-    alone: ApiError and its kinds.
+    time. sees: whether the client that asks can see a conversation of these divisions. retention: of the organisation;
+    what is older is not gone because an answer lacks it. Raises what is nobody's fault alone: ApiError and its kinds.
     """
-    work = _FollowUp(book, api, settings, clock, sees, patience or QuestionPatience())
+    work = _FollowUp(book, api, settings, clock, sees, patience or QuestionPatience(), retention)
     await work.of_the_due(rest)
     await work.of_anomalies()
     work.counts.windows = await committed(book.write(windows.refresh, to_text(clock.now())))
@@ -87,6 +89,7 @@ class _FollowUp:
     clock: RunClock
     sees: Callable[[str | None], bool]
     patience: QuestionPatience
+    retention: PlatformRetention | None
     counts: FollowUpCounts = field(default_factory=FollowUpCounts)
 
     async def of_the_due(self, rest: timedelta) -> None:
@@ -98,7 +101,7 @@ class _FollowUp:
         started = [from_text(row.conversation_start) for row in wanted if row.conversation_start]
         around = Interval(max(min([*started, began]), began - _HEARD_FOR) - timedelta(minutes=1), began)
         known = await self.book.read(conversations.a_listed_id)
-        read_before = {row.conversation_id: row.division_ids for row in wanted if row.read_at is not None}
+        read_before = {row.conversation_id: row for row in wanted if row.read_at is not None}
         ids = [row.conversation_id for row in wanted]
         async for answer in self._answers(ids, around, began, known=known):
             await self._settle(answer, began, read_before)
@@ -155,23 +158,28 @@ class _FollowUp:
             wanted.setdefault(row.conversation_id, row)
         return list(wanted.values())
 
-    async def _settle(self, answer: AnswerById, began: datetime, read_before: Mapping[str, str | None]) -> None:
-        """Note of each id what an answer says. read_before: id → divisions, of those with details."""
+    async def _settle(self, answer: AnswerById, began: datetime, read_before: Mapping[str, OpenConversation]) -> None:
+        """Note of each id what an answer says. read_before: those with details, by id."""
         book, counts = self.book, self.counts
         open_rows = [row for row in answer.rows if row.end is None]
         ended = [row for row in answer.rows if row.end is not None]
         # The open ones that began too long ago to be waited for.
         limit = to_text(began - self.settings.stuck_after)
         stuck = ids_of([row for row in open_rows if row.start is not None and row.start < limit])
+        deleted = await self._deleted_for_its_age([known for id_ in answer.absent if (known := read_before.get(id_))])
+        # Nobody can say of these whether they have ended: as little as of what goes on for too long.
+        outlived = [id_ for id_ in deleted if (read_before[id_].conversation_start or "9") < limit]
         counts.ended += len(ended)
         counts.going_on += len(open_rows) - len(stuck)
         await committed(book.write(asked_by_id.found, ids_of(open_rows), ids_of(ended), answer.as_of))
         if stuck:
             counts.stuck += await committed(book.write(conversations.mark, stuck, SetAside.STUCK))
+        if outlived:
+            counts.stuck += await committed(book.write(conversations.outlive, outlived))
         if answer.refused is not None:
             await committed(book.write(asked_by_id.refused, [answer.refused], answer.as_of))
         # Who sees less says nothing of what it does not see.
-        absent = [id_ for id_ in answer.absent if self.sees(read_before.get(id_))]
+        absent = [id_ for id_ in answer.absent if id_ not in deleted and self._sees(read_before.get(id_))]
         unseen = [id_ for id_ in (*answer.absent, *answer.undecided) if id_ not in absent]
         if unseen:
             await committed(book.write(asked_by_id.undecided, unseen, answer.as_of))
@@ -180,3 +188,17 @@ class _FollowUp:
             twice = await committed(book.write(asked_by_id.absent, absent, answer.as_of, since))
             gone = [id_ for id_ in twice if id_ in read_before]
             counts.gone += await committed(book.write(conversations.mark, gone, SetAside.GONE))
+
+    def _sees(self, known: OpenConversation | None) -> bool:
+        return self.sees(None if known is None else known.division_ids)
+
+    async def _deleted_for_its_age(self, absent: Sequence[OpenConversation]) -> set[str]:
+        """Those that began before the platform's retention: that it lacks them says nothing of them."""
+        now, found = self.clock.now(), set[str]()
+        for known in absent:
+            if self.retention is None or known.conversation_start is None:
+                continue
+            start = from_text(known.conversation_start)
+            if not (await self.retention.of(start, now)).has(start):
+                found.add(known.conversation_id)
+        return found

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from reconcile.patience import QuestionPatience, RunClock, Sleep
+from reconcile.reading.platform_retention import PlatformRetention
 from reconcile.reading.reader import Pass
 from reconcile.reading.visible_divisions import Eyes
 from reconcile.window import filter_key, hull
@@ -81,6 +82,8 @@ class RoundMemory:
     counted_before: dict[str, str] = field(default_factory=dict)
     # What the client sees, as the round last asked; None: the run asks for itself.
     eyes: Eyes | None = None
+    # How far back the platform has everything, as the round asked; None: the run asks for itself.
+    retention: PlatformRetention | None = None
     # What the platform has shown the round's windows of what it refuses: pages of the query, and questions by id.
     patience: QuestionPatience = field(default_factory=QuestionPatience)
     by_id: QuestionPatience = field(default_factory=QuestionPatience)

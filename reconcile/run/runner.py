@@ -22,6 +22,7 @@ from reconcile.failed_windows import failures_in_a_row, next_try
 from reconcile.patience import Sleep
 from reconcile.reading import jobs, resume, visible_divisions
 from reconcile.reading.jobs import PastWatermark
+from reconcile.reading.platform_retention import NoLongerKept, PlatformRetention
 from reconcile.reading.query import DetailsQuery, Stopped, read_pages
 from reconcile.reading.reader import Fetch, Finished, Reader
 from reconcile.reading.reader import id_digest as digest_of_ids
@@ -29,7 +30,7 @@ from reconcile.reading.scan import Part, day_of, end_of, moment, start_of, start
 from reconcile.report import Report
 from reconcile.run import by_id
 from reconcile.run.book_calls import came_late_enough, committed, listening_around
-from reconcile.run.options import Progress, ReadResult, RunOptions, RunTask
+from reconcile.run.options import Progress, ReadResult, RoundMemory, RunOptions, RunTask
 from reconcile.run.page_writer import PageWriter
 from reconcile.window import (
     check_kept,
@@ -93,16 +94,19 @@ async def reconcile_window(
 ) -> Report:
     """Read one interval until it is consistent, fill the book, and say what was found.
 
-    book: None only for a dry run without a store. Raises LockHeld, UsageError (the platform refuses the filter),
-    PastWatermark, ApiError and its kinds, StoreError and its kinds, Stopped.
+    book: None only for a dry run without a store. Raises LockHeld, UsageError (the platform refuses the filter; it no
+    longer keeps all of the interval), PastWatermark, ApiError and its kinds, StoreError and its kinds, Stopped.
     """
     options = options or RunOptions()
     via = options.via
+    retention = PlatformRetention(api, book, writes=not options.dry_run)
+    memory = RoundMemory(retention=retention)
     with counting() as count:
+        await retention.check(interval, now())
         if via == "auto":
             via = await jobs.better_way(api, interval, settings.lag)
     options = replace(options, spent=options.spent + count.requests)
-    task = RunTask(windows=[interval], settings=settings, now=now, options=options, via=via)
+    task = RunTask(windows=[interval], settings=settings, now=now, options=options, via=via, memory=memory)
     return (await run(task, book, api))[0]
 
 
@@ -159,7 +163,7 @@ class Apart(RollbookError):
 # Trouble that every window would meet: there is no use in reading another one now.
 OF_EVERY_WINDOW: Final = (ConnectionLost, Interrupted, NotAuthenticated, SignInRefused, StoreError, UsageError)
 # Trouble that is no window's own: nothing is filed for it, and what was due stays due.
-_OF_NO_WINDOW: Final = (*OF_EVERY_WINDOW, Apart, PastWatermark, Stopped)
+_OF_NO_WINDOW: Final = (*OF_EVERY_WINDOW, Apart, NoLongerKept, PastWatermark, Stopped)
 
 
 @asynccontextmanager
@@ -216,6 +220,7 @@ class Run:
         self._into = None if task.options.dry_run else book  # the book, where the run writes
         self._api = api
         self._eyes = task.memory.eyes or visible_divisions.Eyes(api)
+        self._retention = task.memory.retention or PlatformRetention(api, book, writes=self._into is not None)
         self._kept = kept
         self._started = started
         self._count = Count()
@@ -254,6 +259,7 @@ class Run:
         with counting() as self._count:
             before = visible_divisions.Sight(None) if task.options.dry_run else await self._eyes.before()
             self._started = task.now()  # by the platform's clock, now that it has answered
+            await self._require_kept()
             self._writing.divisions = before.divisions or ""
             if self._kept and self._kept[0].divisions != self._writing.divisions:
                 self._kept = []  # somebody has begun that reading who saw something else
@@ -270,8 +276,9 @@ class Run:
                 found.reason = (
                     f"{self._writing.not_stored} records could not be stored; they are among the dead letters"
                 )
+            await self._require_kept()  # what was kept as the reading began may be deleted by its end
             if found.consistent and not found.rows:
-                await self._mistrust_nothing()
+                await self._mistrust_nothing(found)
             if found.consistent and self._looks_over_midnight:
                 reason = await self._look_over_midnight(found.rows)
                 found.consistent, found.reason = reason is None, reason
@@ -308,6 +315,7 @@ class Run:
         with counting() as self._count:
             before = await self._eyes.before()
             page = await self._api.query_details(self._query.body(Part(window, size=1), 1))
+            await self._require_kept()
             # What is proven is what was read then: a total says nothing of what the records say now.
             found = ReadResult({}, True, None, row.last_read_at or "", reading="interval")
             found.first_total, found.final_total = row.final_total_hits, page.total_hits
@@ -350,11 +358,27 @@ class Run:
     def _seconds(self) -> float:
         return time.monotonic() - self._began
 
-    async def _mistrust_nothing(self) -> None:
-        """Raise UsageError for an answer without rows from a time that the platform may have forgotten."""
+    async def _mistrust_nothing(self, found: ReadResult) -> None:
+        """Take the proof from an answer without rows of a time that the platform may have deleted by the day.
+
+        Raises UsageError where that time is longer ago than any retention.
+        """
+        interval, now = self._task.interval, self._task.now()
         try:
-            check_kept(self._task.interval, self._task.now())
+            check_kept(interval, now)
         except UsageError:
+            await self._forget_progress()
+            raise
+        kept = await self._retention.of(interval.start, now)
+        if kept.may_have_deleted_the_day(interval.start):
+            found.consistent, found.keeps_proof = False, True
+            found.reason = f"nothing was found, and the platform may have deleted it by the day: {kept.words}"
+
+    async def _require_kept(self) -> None:
+        """Raise NoLongerKept where the interval begins before the platform's retention by now."""
+        try:
+            await self._retention.check(self._task.interval, self._task.now())
+        except NoLongerKept:
             await self._forget_progress()
             raise
 
@@ -636,8 +660,11 @@ class Run:
 
     async def _gone(self, absent: Sequence[str], as_of: str) -> list[str]:
         """Of conversations that were read before and are absent now, those that an earlier answer lacked, too."""
+        interval = self._task.interval
         if not absent or self._into is None or self._sees_less:
             return []
+        if not (await self._retention.of(interval.start, self._task.now())).has(interval.start):
+            return []  # the reading proves nothing, and what the platform has deleted for its age is not gone
         since = to_text(from_text(as_of) - by_id.APART)
         gone = await committed(self._into.write(asked_by_id.absent, absent, as_of, since))
         if gone:

@@ -35,6 +35,7 @@ from rollbook.simulator.rest.analytics.details_query import LARGEST_PAGE, READIN
 from rollbook.simulator.rest.analytics.jobs import JobRules, Jobs
 from rollbook.simulator.rest.errors import LARGEST_BODY, Refusal, SignInRefusal, missing_permissions, not_simulated
 from rollbook.simulator.rest.rate_limit import RateLimit, too_many
+from rollbook.simulator.rest.resources import LONGEST_RETENTION
 from rollbook.simulator.rest.sign_in import Client, SignInService
 
 _ASKING: ContextVar[tuple[str, Client]] = ContextVar("asking")  # the token of a request that was let in, and whose
@@ -56,7 +57,7 @@ class Simulator:
     latency: real seconds that every answer takes. jitter: how `totalHits` errs. visible_divisions: ids, None for all.
     token_lifetime: real seconds. job_rules: how asynchronous jobs behave. faults: a script. paging: what is not
     documented of a details query's pages. tls: a certificate, for https and wss. variety: chats, video calls and calls
-    of campaigns too.
+    of campaigns too. retention_days: after so many days conversations are deleted; None: no limit is set.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class Simulator:
         paging: Paging | None = None,
         tls: Certificate | None = None,
         variety: bool = False,
+        retention_days: int | None = LONGEST_RETENTION,
     ) -> None:
         start = start or datetime.now(UTC) - timedelta(hours=2)
         if reading not in READINGS:
@@ -103,6 +105,7 @@ class Simulator:
         self.client_id, self.client_secret = "simulated-client", "simulated-secret-7f3a"
         self.sign_in = SignInService([Client(self.client_id, self.client_secret)], token_lifetime)
         self.visible_divisions = visible_divisions
+        self.retention_days = retention_days
         self.limits = RateLimit(rate_limit)
         self.jobs = Jobs(job_rules or JobRules(), lambda: identity(names))
         check(faults)
@@ -167,6 +170,12 @@ class Simulator:
         """The organisation's time."""
         return self.clock.now()
 
+    def _go_on(self, now: datetime) -> None:
+        """Let there be what started by now, and delete what is older than the organisation keeps."""
+        self.world.grow(now)
+        if self.retention_days is not None:
+            self.world.delete_before(now - timedelta(days=self.retention_days))
+
     def before_details_query(self) -> None:
         """Call `drift`, with how many details queries there were."""
         if self.drift is not None:
@@ -175,7 +184,7 @@ class Simulator:
     def truth(self, start: datetime, end: datetime) -> dict[str, dict[str, Any]]:
         """Records that the platform would give at this moment, of conversations that started in [start, end), by id."""
         now = self.now()
-        self.world.grow(now)
+        self._go_on(now)
         conversations = self.world.between(start, end)
         return {
             conversation.id: conversation.view(now)
@@ -230,7 +239,7 @@ class Simulator:
                 raise Refusal(414)
             if request.path.startswith("/api/"):
                 self._admit(request, headers)
-            self.world.grow(self.now())
+            self._go_on(self.now())
             answer: web.StreamResponse = await self._answer(request, handler, name)
         except (Refusal, web.HTTPException) as error:
             refusal = error if isinstance(error, Refusal) else _refused(request, error)

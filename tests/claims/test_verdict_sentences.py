@@ -346,6 +346,43 @@ HOLDS: Final[Mapping[str, str]] = {
     "before anybody notices.": (
         "genesys/api/test_platform_clock.py::test_a_date_that_is_a_little_ahead_brings_no_time_forward"
     ),
+    "A window that begins before the organisation's retention is not read: `--window` and `verify` are refused with"
+    " exit status 2.": (
+        "reconcile/due/test_platform_retention.py::test_a_window_that_begins_before_the_retention_is_refused_by_hand"
+    ),
+    "That holds where only its beginning is too old, and where it becomes too old while it is read.": (
+        "reconcile/due/test_platform_retention.py::test_a_window_that_crosses_the_limit_while_it_is_read_is_not_proven"
+    ),
+    "What was proven before stays proven, and is not read again.": (
+        "reconcile/due/test_platform_retention.py::test_what_is_proven_stays_proven_and_is_not_read_again"
+    ),
+    "What was not proven in time is `failed` for good, in one row of the ledger where nobody noted it before.": (
+        "reconcile/due/test_platform_retention.py::test_what_nobody_can_prove_any_more_is_given_up_in_one_row"
+    ),
+    "An empty answer from the first day of the retention proves nothing: who deletes by the day may delete a day"
+    " early.": (
+        "reconcile/due/test_platform_retention.py::"
+        "test_an_empty_answer_from_the_first_day_of_the_retention_proves_nothing"
+    ),
+    "Where the platform answers with whole days, only what the windows within the retention own is judged.": (
+        "reconcile/due/test_platform_retention.py::test_the_first_day_may_be_read_where_answers_are_whole_days"
+    ),
+    "A longer retention brings nothing back: what two answers, ten minutes apart, have called too old stays so.": (
+        "reconcile/due/test_platform_retention.py::test_a_longer_retention_does_not_bring_back_what_was_deleted"
+    ),
+    "A single answer takes nothing away for good, and a longer retention is believed when it is said again.": (
+        "reconcile/due/test_platform_retention.py::test_a_single_answer_takes_nothing_away_for_good"
+    ),
+    "Where the retention cannot be asked, the last answer counts; if there never was one, nothing is refused, and a"
+    " warning says so.": (
+        "reconcile/due/test_platform_retention.py::test_a_retention_that_is_not_known_refuses_nothing_and_says_so"
+    ),
+    "What began before the retention is not `gone` because an answer by id lacks it.": (
+        "reconcile/due/test_platform_retention.py::test_what_the_platform_deleted_for_its_age_is_not_gone"
+    ),
+    "**What an organisation has deleted whose retention is not known**: the client may not ask for it.": (
+        "reconcile/due/test_platform_retention.py::test_a_retention_that_is_not_known_refuses_nothing_and_says_so"
+    ),
     "A single strange `Date` changes nothing.": (
         "genesys/api/test_platform_clock.py::test_one_strange_date_changes_nothing"
     ),

@@ -134,6 +134,8 @@ class Organisation:
         self.bodies: list[Mapping[str, Any]] = []
         self.asked: list[str] = []
         self.watermark: str | None = "2026-03-20T00:00:00.000Z"
+        self.keeps_days: int | Exception | None = None  # the organisation's retention, or why it cannot be asked
+        self.retention_questions = 0
         self._jobs: dict[str, Mapping[str, Any]] = {}
 
     def put(self, *records: Record) -> None:
@@ -213,6 +215,13 @@ class Organisation:
     async def divisions(self) -> list[Entity]:
         """What the client sees."""
         return [Entity("d1", "Home")]
+
+    async def retention_days(self, *, tries: int | None = None) -> int | None:
+        """How long the organisation keeps its conversations."""
+        self.retention_questions += 1
+        if isinstance(self.keeps_days, Exception):
+            raise self.keeps_days
+        return self.keeps_days
 
     async def data_availability(self) -> str | None:
         """The jobs' watermark."""

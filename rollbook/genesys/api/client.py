@@ -17,7 +17,7 @@ from rollbook.genesys.api.answers import known, object_of
 from rollbook.genesys.api.listing import MOST_PAGES, Entities, Entity, Listing, endless, list_page, whole_list
 from rollbook.genesys.api.request import Rest
 from rollbook.genesys.errors import PermissionRefused
-from rollbook.genesys.lenient_json import objects, text, texts
+from rollbook.genesys.lenient_json import number, objects, text, texts
 from rollbook.genesys.messages.details import DetailRow, DetailsPage, parse_page, parse_results
 from rollbook.genesys.named import NameKind, NameList, NameState
 from rollbook.genesys.privacy.redaction import Redactor
@@ -95,9 +95,10 @@ class Api(Rest):
         """Whose token this is."""
         return await self.call("GET", "/api/v2/organizations/me", parse=_organization)
 
-    async def retention_days(self) -> int | None:
-        """How long the organisation keeps its conversations, in days; None where the answer does not say."""
-        return await self.call("GET", "/api/v2/analytics/dataretention/settings", parse=_retention_days)
+    async def retention_days(self, *, tries: int | None = None) -> int | None:
+        """How long the organisation keeps its conversations, in days; None where it has set no limit."""
+        path, needs = "/api/v2/analytics/dataretention/settings", "analytics:dataRetention:view"
+        return await self.call("GET", path, parse=_retention_days, needs=needs, tries=tries)
 
     async def queues(self) -> Entities:
         """Every queue that the client can see."""
@@ -327,8 +328,13 @@ def _organization(body: bytes) -> Organization:
 
 
 def _retention_days(body: bytes) -> int | None:
-    days = object_of(body).get("retentionDays")
-    return days if isinstance(days, int) and not isinstance(days, bool) and days > 0 else None
+    said = known(body, "retentionDays").get("retentionDays")
+    if said is None or said == 0:
+        return None  # kept as long as the contract lasts
+    days = number(said)
+    if days is None or days < 1:
+        raise ValueError("its retentionDays are no number of days")
+    return int(days)
 
 
 def _aggregates(body: bytes) -> dict[str, Any]:

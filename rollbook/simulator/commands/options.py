@@ -12,6 +12,7 @@ import click
 
 from rollbook.simulator.eventbridge.options import eventbridge_options
 from rollbook.simulator.rest.analytics.details_query import LARGEST_PAGE, READINGS
+from rollbook.simulator.rest.resources import LONGEST_RETENTION
 
 _POSITIVE = click.IntRange(min=1)
 _NOT_NEGATIVE = click.FloatRange(min=0)
@@ -25,6 +26,13 @@ _NOT_NEGATIVE = click.FloatRange(min=0)
 @click.option("--users", type=_POSITIVE, default=12, show_default=True)
 @click.option("--per-hour", type=_NOT_NEGATIVE, default=120.0, show_default=True, help="Conversations an hour.")
 @click.option("--days", type=click.FloatRange(0, 400), default=1.0, show_default=True, help="Days of past.")
+@click.option(
+    "--retention-days",
+    type=_POSITIVE,
+    default=LONGEST_RETENTION,
+    show_default=True,
+    help="Days after which conversations are deleted.",
+)
 @click.option(
     "--reading",
     type=click.Choice(READINGS),

@@ -78,6 +78,10 @@ def _rate_limit(organisation: FaultyOrganisation, given: Mapping[str, Any]) -> N
     organisation.rate_limit = int(given["allowed"])
 
 
+def _retention(organisation: FaultyOrganisation, given: Mapping[str, Any]) -> None:
+    organisation.retention_days = int(given["days"]) if "days" in given else None
+
+
 def _failing_jobs(organisation: FaultyOrganisation, given: Mapping[str, Any]) -> None:
     start, end = organisation.faults.moment(given["start"]), organisation.faults.moment(given["end"])
     message = given.get("message", "The job could not be done.")
@@ -177,6 +181,7 @@ ACTS: Final[dict[str, Act]] = {
     "jitter": _jitter,
     "job_failure": _job_failure,
     "rate_limit": _rate_limit,
+    "retention": _retention,
     "clock_jump": _clock_jump,
     "index_lag": _index_lag,
     "odd_record": _odd_record,

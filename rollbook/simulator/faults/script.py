@@ -120,6 +120,7 @@ for _kind in (
         "date_off", "the Date header is so many seconds ahead (negative: behind)", {"seconds": "number!"}, spoils=True
     ),
     Kind("no_date", "there is no Date header", spoils=True),
+    Kind("retention", "from now on conversations are kept for so many days (absent: no limit)", {"days": "number"}),
     Kind("clock_jump", "the organisation's clock jumps ahead", {"seconds": "number!"}),
     Kind(
         "index_lag",

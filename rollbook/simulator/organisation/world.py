@@ -102,6 +102,13 @@ class World:
         at = self.conversations.index(conversation, bisect.bisect_left(self.starts, conversation.start))
         del self.conversations[at], self.starts[at]
 
+    def delete_before(self, start: datetime) -> None:
+        """Delete what started earlier for good, as the end of the organisation's retention does."""
+        at = bisect.bisect_left(self.starts, start)
+        for conversation in self.conversations[:at]:
+            self.by_id.pop(conversation.id, None)
+        del self.conversations[:at], self.starts[:at]
+
     def lag(self, now: datetime, more: timedelta, of: Callable[[str], bool]) -> None:
         """From now on it takes so much longer until conversations are in the index. of: which, by their ids."""
         self._late = more, of

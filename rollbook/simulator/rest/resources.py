@@ -9,7 +9,7 @@ import json
 import random
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from rollbook.simulator.organisation.known_when import Conversation
 from rollbook.simulator.organisation.world import World
@@ -18,11 +18,15 @@ from rollbook.simulator.rest.analytics.jobs import Jobs
 from rollbook.simulator.rest.errors import Refusal
 from rollbook.simulator.rest.sign_in import Client, SignInService
 
+# Days; the least that an organisation can choose is 90.
+LONGEST_RETENTION: Final = 1_826
+
 
 class Organisation(Protocol):
     """The part of the simulator that handlers use: its truth, its jobs and clients, and how its queries behave.
 
-    hidden: ids of conversations that details queries leave out. draw: the random stream of answers.
+    hidden: ids of conversations that details queries leave out. retention_days: how long conversations are kept (None:
+    no limit is set). draw: the random stream of answers.
     """
 
     world: World
@@ -33,6 +37,7 @@ class Organisation(Protocol):
     jitter: Jitter
     paging: Paging
     hidden: set[str]
+    retention_days: int | None
 
     def before_details_query(self) -> None:
         """Let the truth change before a details query is answered."""

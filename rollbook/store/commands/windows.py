@@ -76,13 +76,16 @@ def window(start: str, settings: Settings, as_json: bool) -> None:
                 )
             proofs = [(row, book.read_now(proof.runs_over, row)) for row in rows]
             deleted = book.read_now(notes.retained).get("details", "")
+            kept = book.read_now(notes.read, notes.PLATFORM_KEEPS)
+            lost = (json.loads(kept)["lost_before"] if kept else None) or ""
         console.show(
             as_json,
             lambda: {
                 "windows": [asdict(row) | {"runs": [proof.plain(run) for run in runs]} for row, runs in proofs],
                 **({"details_deleted_before": deleted} if deleted else {}),
+                **({"platform_deleted_before": lost} if lost else {}),
             },
-            lambda: (line for row, runs in proofs for line in proof_lines(row, runs, deleted)),
+            lambda: (line for row, runs in proofs for line in proof_lines(row, runs, deleted, lost)),
         )
 
     console.run(work, as_json=as_json)
@@ -101,16 +104,21 @@ def _touching(book: Book, interval: Interval) -> list[WindowRow]:
     return book.read_now(table.listed, since=since, until=until, filter=None)
 
 
-def proof_lines(row: WindowRow, runs: list[dict[str, Any]], deleted: str = "") -> Iterator[str]:
-    """The reasons for a window's verdict, run by run. deleted: before which time retention has deleted details."""
-    return fitted(_proof_lines(row, runs, deleted), indent=14)
+def proof_lines(row: WindowRow, runs: list[dict[str, Any]], deleted: str = "", lost: str = "") -> Iterator[str]:
+    """The reasons for a window's verdict, run by run.
+
+    deleted: before which time our retention has deleted details. lost: before which time the platform has.
+    """
+    return fitted(_proof_lines(row, runs, deleted, lost), indent=14)
 
 
-def _proof_lines(row: WindowRow, runs: list[dict[str, Any]], deleted: str) -> Iterator[str]:
+def _proof_lines(row: WindowRow, runs: list[dict[str, Any]], deleted: str, lost: str) -> Iterator[str]:
     yield f"{_title(row)} UTC  {row.verdict}"
     if row.start < deleted:
         proven = "proven, since deleted: " if row.verdict in PROVEN else ""
         yield f"  details     {proven}[retention] keeps none of before {deleted}"
+    if row.start < lost and row.verdict in PROVEN:
+        yield f"  platform    proven, beyond the platform's retention (since {lost}): not read again"
     if row.filter:
         yield f"  for the filter {row.filter} only"
     if row.reason:

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from rollbook.store.book import Book
-from rollbook.store.erasure import erasing, erasures, remains
+from rollbook.store.erasure import erased_people, erasing, erasures, finding, remains, tombstones
+from rollbook.store.erasure.erased_people import ErasedPeople
 from rollbook.store.file.copying import LOGS, Manner
 from rollbook.store.file.errors import StoreUnwritable
+from rollbook.store.rows.statements import in_parts
 
 _PATIENCE: Final = 2.0
 _ERASURES: Final = f"SELECT {', '.join(erasures.Erasure._fields)} FROM erasures ORDER BY erasure_id"
@@ -32,6 +34,7 @@ def erase_again(there: Path, arrived: Path, at: str) -> int:
     try:
         with Book.open(arrived, mode="r+", command="rollbook restore", pack="none") as book:
             book.write(_take_over, record, stones).result()
+            _find_people(book, there)
             done = erasing.erase(book, at, rest=lambda _: None)
         left = remains.remove(arrived, None, at, Manner(), journal="wal")
         if left:
@@ -43,6 +46,36 @@ def erase_again(there: Path, arrived: Path, at: str) -> int:
             with suppress(FileNotFoundError):
                 Path(f"{arrived}{suffix}").unlink()
     return done
+
+
+def _find_people(book: Book, there: Path) -> None:
+    """Give a tombstone to what is of an erased person and had none: it was not stored any more as they asked."""
+    known = book.read_now(tombstones.people)
+    key = erased_people.read_key(there)
+    if not known or key is None:
+        return
+    asked_at = {digest: at for digest, _, at in known}
+    newest = max(number for _, number, _ in known)
+    for part in finding.PARTS:
+        for rows in finding.in_batches(book, part):
+            starts = book.read_now(_starts, {identity for _, identity, _ in rows if identity is not None})
+            new: dict[str, set[str]] = {}
+            for _, identity, body in rows:
+                digests = erased_people.erased_before(asked_at, starts.get(identity or ""))
+                people = ErasedPeople(key, digests)
+                if identity is not None and digests and people.are_in(body):
+                    clean = tombstones.redacted(body.encode(errors="surrogatepass"), None)
+                    new.setdefault(identity, set()).update(tombstones.left_in(clean, people))
+            if new:
+                book.write(tombstones.add, "conversation", new, newest).result()
+
+
+def _starts(connection: sqlite3.Connection, ids: set[str]) -> dict[str, str]:
+    query = (
+        "SELECT conversation_id, coalesce(conversation_start, first_seen_at)"
+        " FROM conversation_rows JOIN conversation_ids USING (number) WHERE conversation_id IN "
+    )
+    return dict(in_parts(connection, query, ids))
 
 
 def _of(there: Path) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:

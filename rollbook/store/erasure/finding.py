@@ -63,7 +63,7 @@ class _Bodies(NamedTuple):
 
 
 _WITH_ID: Final = "LEFT JOIN conversation_ids i ON i.number = t.number"
-_PARTS: Final = (
+PARTS: Final = (
     _Bodies(
         "details",
         "detail_rows",
@@ -116,7 +116,7 @@ def find(
         for identity in book.read_now(_users_named, frozenset(map(plain, person.names))):
             found.users[identity.lower()] = set()
     if person.has_keys_of_content:
-        for part in _PARTS:
+        for part in PARTS:
             last = book.read_now(_last, part.table, part.key)
             for share in _in_steps(book, part, person, found, last):
                 save(found)
@@ -143,11 +143,17 @@ def _last(connection: sqlite3.Connection, table: str, key: str) -> int:
 
 def _in_steps(book: Book, part: _Bodies, person: Person, found: Found, last: int) -> Iterator[float]:
     """Look through a table; answers the share that is done."""
+    for rows in in_batches(book, part):
+        _note(person, found, rows, part.name)
+        yield min(max(rows[-1][0], 0) / max(last, 1), 1.0)
+
+
+def in_batches(book: Book, part: _Bodies) -> Iterator[list[tuple[int, str | None, str]]]:
+    """The bodies of a table as (key, conversation id, text), a few at a time."""
     after = _LOWEST
     while rows := book.read_now(_bodies, part.query, after):
         after = rows[-1][0]
-        _note(person, found, rows, part.name)
-        yield min(max(after, 0) / max(last, 1), 1.0)
+        yield rows
 
 
 def _bodies(connection: sqlite3.Connection, query: str, *values: Any) -> list[tuple[int, str | None, str]]:

@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from rollbook.genesys.canonical_json import decode
 from rollbook.genesys.errors import UsageError
@@ -21,17 +21,17 @@ Path = tuple[str, ...]
 
 _FEWEST_DIGITS: Final = 5
 # A country's code has three digits at most, and a number without it is believed to be one if it is so long.
-_CODE: Final = 3
-_NATIONAL: Final = 8
+LONGEST_CODE: Final = 3
+FEWEST_NATIONAL: Final = 8
 _PROBE: Final = 7
-_RUN: Final = re.compile(r"(?<!\w)\+?[(\d][\d\s().\-/]*\d", re.ASCII)
-_ADDRESS: Final = re.compile(r"""[^\s<>"',;:()\[\]]+@[^\s<>"',;:()\[\]]+""")
+NUMBER_RUN: Final = re.compile(r"(?<!\w)\+?[(\d][\d\s().\-/]*\d", re.ASCII)
+ADDRESS: Final = re.compile(r"""[^\s<>"',;:()\[\]]+@[^\s<>"',;:()\[\]]+""")
 _ASCII: Final = re.compile(r"[!-~]+", re.ASCII)
 _NOT_DIGITS: Final = {code: None for code in range(128) if not chr(code).isdigit()}
 # Numbers side by side in a text: so many words are tried together.
 _WORDS: Final = 8
 # Ids and times that figures rest on. They are no person's data by themselves, and stay.
-_KEPT: Final = frozenset(
+KEPT_FIELDS: Final = frozenset(
     {"conversationId", "conversationStart", "conversationEnd", "participantId", "sessionId", "userId", "queueId"}
 )
 
@@ -52,7 +52,7 @@ def number_of(text: str) -> Number | None:
     digits = re.sub(r"\D", "", text.replace("(0)", "") if text.startswith(("+", "00")) else text)
     is_international = text.startswith("+")
     for prefix in ("00", "011"):
-        if not is_international and digits.startswith(prefix) and len(digits) > _NATIONAL + len(prefix):
+        if not is_international and digits.startswith(prefix) and len(digits) > FEWEST_NATIONAL + len(prefix):
             digits, is_international = digits[len(prefix) :], True
     return Number(digits, is_international) if len(digits) >= _FEWEST_DIGITS else None
 
@@ -63,12 +63,12 @@ def same_number(left: Number, right: Number) -> bool:
         return True
     if left.is_international and right.is_international:
         return False
-    short, long = sorted((left, right), key=lambda each: len(each.digits.lstrip("0")))
+    short, long = sorted((left, right), key=lambda each: (len(each.digits.lstrip("0")), each.is_international))
     national = short.digits.lstrip("0")
-    if short.is_international or len(national) < _NATIONAL:
+    if short.is_international or len(national) < FEWEST_NATIONAL:
         return False
     whole = long.digits if long.is_international else long.digits.lstrip("0")
-    return whole.endswith(national) and len(whole) - len(national) <= _CODE
+    return whole.endswith(national) and len(whole) - len(national) <= LONGEST_CODE
 
 
 def plain(text: str) -> str:
@@ -80,7 +80,7 @@ def plain(text: str) -> str:
 
 def address_of(text: str) -> str:
     """An e-mail address as it is compared."""
-    found = _ADDRESS.search(text)
+    found = ADDRESS.search(text)
     return found[0].casefold().rstrip(".") if found else ""
 
 
@@ -186,7 +186,7 @@ class Person:
 
     def places(self, tree: Any) -> set[Path]:
         """Where in a decoded body something names the person, but for ids that stay."""
-        return {path for path, _ in self._values(tree) if path and path[-1] not in _KEPT}
+        return {path for path, _ in self._values(tree) if path and path[-1] not in KEPT_FIELDS}
 
     def is_named_by(self, value: str, *, attribute: str | None = None) -> bool:
         """Tell whether a value names the person. attribute: the name of the participant attribute that it is of."""
@@ -208,41 +208,58 @@ class Person:
     def _parts(self, text: str) -> Iterator[str]:
         """Numbers and addresses within a text, and (of what is no JSON) names and ids."""
         if self._numbers:
-            for run in _RUN.findall(text):
+            for run in NUMBER_RUN.findall(text):
                 yield from self._numbers_in(run)
         if self._emails and "@" in text:
-            yield from (found for found in _ADDRESS.findall(text) if found.casefold().rstrip(".") in self._emails)
+            yield from (found for found in ADDRESS.findall(text) if found.casefold().rstrip(".") in self._emails)
         if len(text) > 200 or "\n" in text or "{" in text:
             folded = plain(text)
             yield from (each for each in (*self._names, *self._ids) if each in folded)
             yield from (value for name, value in self._attributes if name in folded and value in folded)
 
     def _numbers_in(self, run: str) -> Iterator[str]:
-        words = run.split()
-        for begin, word in enumerate(words):
-            # Behind a country's code the rest is no number by itself.
-            if begin and not word.startswith("+") and (word[0] not in "0(" or words[0].startswith("+")):
-                continue
-            for end in range(begin + 1, min(len(words), begin + _WORDS) + 1):
-                text = " ".join(words[begin:end])
-                found = number_of(text)
-                if found is not None and any(same_number(found, each) for each in self._numbers):
-                    yield text
+        for text, found in numbers_within(run):
+            if any(same_number(found, each) for each in self._numbers):
+                yield text
 
     def _values(self, tree: Any) -> Iterator[tuple[Path, str]]:
-        waiting: list[tuple[Any, Path]] = [(tree, ())]
-        while waiting:
-            node, path = waiting.pop()
-            if isinstance(node, list):
-                waiting += [(each, path) for each in node]
-            elif isinstance(node, dict):
-                waiting += [(value, (*path, name)) for name, value in node.items()]
-                # A name can be a person's, too: {"+49 30 …": …}.
-                yield from (((*path, name), name) for name in node if len(name) > 4 and self.is_named_by(name))
-            else:
-                of = path[-1] if "attributes" in path[:-1] else None
-                if isinstance(node, str):
-                    if self.is_named_by(node, attribute=of):
-                        yield path, node
-                elif of is not None and isinstance(node, int | float) and self.is_named_by(str(node), attribute=of):
-                    yield path, str(node)
+        return values_of(tree, self.is_named_by)
+
+
+class Names(Protocol):
+    """Says whether a value names somebody. attribute: the name of the participant attribute that it is of."""
+
+    def __call__(self, value: str, *, attribute: str | None = None) -> bool: ...
+
+
+def numbers_within(run: str) -> Iterator[tuple[str, Number]]:
+    """The telephone numbers that a run of digits and blanks may be, as they are written."""
+    words = run.split()
+    for begin, word in enumerate(words):
+        # Behind a country's code the rest is no number by itself.
+        if begin and not word.startswith("+") and (word[0] not in "0(" or words[0].startswith("+")):
+            continue
+        for end in range(begin + 1, min(len(words), begin + _WORDS) + 1):
+            text = " ".join(words[begin:end])
+            if (found := number_of(text)) is not None:
+                yield text, found
+
+
+def values_of(tree: Any, names: Names) -> Iterator[tuple[Path, str]]:
+    """The values of a decoded body that name somebody, and where they are."""
+    waiting: list[tuple[Any, Path]] = [(tree, ())]
+    while waiting:
+        node, path = waiting.pop()
+        if isinstance(node, list):
+            waiting += [(each, path) for each in node]
+        elif isinstance(node, dict):
+            waiting += [(value, (*path, name)) for name, value in node.items()]
+            # A name can be a person's, too: {"+49 30 …": …}.
+            yield from (((*path, name), name) for name in node if len(name) > 4 and names(name))
+        else:
+            of = path[-1] if "attributes" in path[:-1] else None
+            if isinstance(node, str):
+                if names(node, attribute=of):
+                    yield path, node
+            elif of is not None and isinstance(node, int | float) and names(str(node), attribute=of):
+                yield path, str(node)

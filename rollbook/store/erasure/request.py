@@ -16,7 +16,7 @@ from rollbook.genesys.errors import UsageError
 from rollbook.genesys.named import NameKind
 from rollbook.store import life
 from rollbook.store.book import Book
-from rollbook.store.erasure import erasing, erasures, finding, tombstones
+from rollbook.store.erasure import erased_people, erasing, erasures, finding, tombstones
 from rollbook.store.erasure.finding import Found
 from rollbook.store.erasure.person import Person
 from rollbook.store.file.errors import StoreUnwritable
@@ -61,6 +61,9 @@ def forget(
     if ticket is not None and person.spellings(ticket):
         raise UsageError("the ticket names the person, and it is kept; give its number alone")
     number = book.write(erasures.begin, at, by, ticket, person.criteria).result()
+    if person.has_keys_of_content:
+        digests = erased_people.digests_of(person, erased_people.make_key(book.path))
+        book.write(tombstones.add_people, digests, number, at).result()
 
     def save(found: Found) -> None:
         book.write(_keep_tombstones, found, number).result()

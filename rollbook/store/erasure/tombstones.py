@@ -1,7 +1,8 @@
 """Tombstones: what stays erased, and what a later read or event of it loses before it is compared and written.
 
-A tombstone names a conversation, a user, an event or a dead letter by its id, and nobody's data. Most stores have none:
-who writes asks for them once a transaction, and goes on.
+A tombstone names a conversation, a user, an event or a dead letter by its id, or a person by a keyed digest
+(`erased_people.py`), and has nobody's data. Most stores have none: who writes asks for them once a transaction, and
+goes on.
 """
 
 from __future__ import annotations
@@ -11,15 +12,18 @@ import re
 import sqlite3
 from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Final, Literal
 
 from rollbook.genesys.canonical_json import decode, spelled
 from rollbook.genesys.messages.details import DetailRow, row_of
 from rollbook.genesys.privacy.policy import STRICT, Policy, Treatment, Withheld
 from rollbook.genesys.privacy.redaction import Redactor
+from rollbook.store.erasure import erased_people
+from rollbook.store.erasure.erased_people import ErasedPeople
 from rollbook.store.rows.statements import in_parts
 
-Kind = Literal["conversation", "user", "event", "dead_letter"]
+Kind = Literal["conversation", "user", "event", "dead_letter", "person"]
 
 # What stands in the place of a payload that was erased.
 FORGOTTEN: Final = "(erased on request)"
@@ -27,6 +31,9 @@ _ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _ANY: Final = "SELECT 1 FROM tombstones LIMIT 1"
 _OF: Final = "SELECT id, paths FROM tombstones WHERE kind = ? AND id IN "
+_PEOPLE: Final = (
+    "SELECT t.id, t.erasure_id, e.asked_at FROM tombstones t JOIN erasures e USING (erasure_id) WHERE t.kind = 'person'"
+)
 _ADD: Final = (
     "INSERT INTO tombstones (kind, id, erasure_id, paths) VALUES (?, ?, ?, ?)"
     " ON CONFLICT DO UPDATE SET erased_at = NULL, erasure_id = excluded.erasure_id, paths = excluded.paths"
@@ -115,27 +122,88 @@ def users(connection: sqlite3.Connection) -> frozenset[str]:
     return frozenset(row[0] for row in connection.execute("SELECT id FROM tombstones WHERE kind = 'user'"))
 
 
+def people(connection: sqlite3.Connection) -> list[tuple[str, int, str]]:
+    """(digest, erasure, when it was asked for) of every person who was erased by what bodies say."""
+    return connection.execute(_PEOPLE).fetchall()
+
+
+class Erased:
+    """Whoever was erased, as a transaction asks: by the ids of what was stored then, and by the keys of the person."""
+
+    def __init__(self, connection: sqlite3.Connection, conversation_ids: Iterable[str]) -> None:
+        self._connection = connection
+        self._found = of(connection, "conversation", conversation_ids)
+        self._users = users(connection)
+        self._people = {digest: (number, asked_at) for digest, number, asked_at in people(connection)}
+
+    def cleaned(self, raw: bytes, conversation_id: str | None, start: str | None) -> bytes:
+        """A body as it may be written; the same object where nothing goes. start: when it began; None: not known.
+
+        A conversation of which nothing was stored when its person was erased has its tombstone from now on.
+        """
+        people = self._people_before(start)
+        is_known = conversation_id is not None and conversation_id in self._found
+        if is_known or (people is not None and people.are_in(raw)):
+            return self._redacted(raw, conversation_id, people)
+        folded = raw.lower() if self._users else b""
+        if any(each.encode() in folded for each in self._users):
+            return without_users(raw, self._users)
+        return raw
+
+    def withholds(self, payload: str) -> bool:
+        """Tell whether a payload that cannot be read, of a time that nobody knows, names one of the people."""
+        people = self._people_before(None)
+        return people is not None and people.are_in(payload)
+
+    def _people_before(self, start: str | None) -> ErasedPeople | None:
+        if not self._people:
+            return None
+        known = {digest: asked_at for digest, (_, asked_at) in self._people.items()}
+        digests = erased_people.erased_before(known, start)
+        return erased_people.people_of(file_of(self._connection), digests) if digests else None
+
+    def _redacted(self, raw: bytes, conversation_id: str | None, people: ErasedPeople | None) -> bytes:
+        """The body without people's data, and without what names one of them in a field that no class has."""
+        paths = self._found.get(conversation_id or "")
+        clean = redacted(raw, paths, conversation_id)
+        places = left_in(clean, people) if people is not None else set()
+        is_new = conversation_id is not None and (conversation_id not in self._found or bool(places))
+        if places:
+            paths = json.dumps(sorted({*json.loads(paths or "[]"), *places}))
+            clean = redacted(raw, paths, conversation_id)
+        if conversation_id is not None and is_new:
+            number = max(number for number, _ in self._people.values())
+            # What came before, when nobody knew whose it is, is erased with what waits.
+            self._connection.execute(_ADD, ("conversation", conversation_id, number, paths))
+            self._found[conversation_id] = paths
+        return clean
+
+
+def left_in(clean: bytes, people: ErasedPeople) -> set[str]:
+    """The paths at which a body names one of these people though every personal field is taken out of it."""
+    try:
+        tree = decode(clean)
+    except (ValueError, RecursionError):
+        return set()
+    return {path for place in people.places(tree) if (path := path_text(place)) is not None}
+
+
+def file_of(connection: sqlite3.Connection) -> Path:
+    """The file of a store, beside which its key is."""
+    return Path(connection.execute("PRAGMA database_list").fetchone()[2])
+
+
 def rows_without(connection: sqlite3.Connection, named: Mapping[str, DetailRow]) -> Mapping[str, DetailRow]:
     """Details by their conversation, as they are compared and written: erased ones without people's data."""
     if not any_there(connection):
         return named
-    found, people = of(connection, "conversation", named), users(connection)
+    erased = Erased(connection, named)
     made = dict(named)
     for conversation_id, row in named.items():
-        raw = cleaned(row.raw, conversation_id, found, people)
+        raw = erased.cleaned(row.raw, conversation_id, row.start)
         if raw is not row.raw:
             made[conversation_id] = row_of(raw)
     return made
-
-
-def cleaned(raw: bytes, conversation_id: str | None, found: Mapping[str, str | None], people: Collection[str]) -> bytes:
-    """A body as it may be written. found: the tombstones of conversations, people: the users that were erased."""
-    if conversation_id is not None and conversation_id in found:
-        return redacted(raw, found[conversation_id], conversation_id)
-    folded = raw.lower() if people else b""
-    if any(each.encode() in folded for each in people):
-        return without_users(raw, people)
-    return raw
 
 
 def withholds(connection: sqlite3.Connection, payload: str) -> bool:
@@ -143,7 +211,9 @@ def withholds(connection: sqlite3.Connection, payload: str) -> bool:
     if not any_there(connection):
         return False
     named = {found.lower() for found in _ID.findall(payload)}
-    return bool(of(connection, "conversation", named) or of(connection, "user", named))
+    if of(connection, "conversation", named) or of(connection, "user", named):
+        return True
+    return Erased(connection, ()).withholds(payload)
 
 
 # What an erasure writes
@@ -164,10 +234,24 @@ def add(connection: sqlite3.Connection, kind: Kind, found: Mapping[str, Iterable
         connection.execute(_ADD, (kind, identity, erasure_id, text))
 
 
+def add_people(connection: sqlite3.Connection, digests: Iterable[str], erasure_id: int, at: str) -> None:
+    """Know a person by these digests from now on. Nothing is stored under them that would have to be erased."""
+    query = (
+        "INSERT INTO tombstones (kind, id, erasure_id, erased_at) VALUES ('person', ?, ?, ?)"
+        " ON CONFLICT DO UPDATE SET erasure_id = excluded.erasure_id"
+    )
+    connection.executemany(query, [(digest, erasure_id, at) for digest in digests])
+
+
 def waiting(connection: sqlite3.Connection, kind: Kind, limit: int = -1) -> list[tuple[str, str | None]]:
     """(id, paths) of what is still to be erased."""
     query = "SELECT id, paths FROM tombstones WHERE erased_at IS NULL AND kind = ? ORDER BY id LIMIT ?"
     return connection.execute(query, (kind, limit)).fetchall()
+
+
+def any_waiting(connection: sqlite3.Connection) -> bool:
+    """Tell whether anything is still to be erased of a conversation."""
+    return bool(waiting(connection, "conversation", 1))
 
 
 def erased(connection: sqlite3.Connection, kind: Kind, ids: Iterable[str], at: str) -> None:

@@ -317,8 +317,17 @@ def attributes(conversation: int, row: DetailRow) -> Iterator[Row]:
 def attribute_names(conversation: int, row: DetailRow) -> Iterator[Row]:
     """The participants whose attributes a record has, be they none: (conversation, participant, names as JSON)."""
     for position, participant_id, named in _attributes_of(row):
-        if isinstance(named, dict):
-            yield conversation, text_or_none(participant_id) or str(position), _encode(list(named)).decode()
+        if named is None or isinstance(named, dict):
+            yield conversation, text_or_none(participant_id) or str(position), _encode(list(named or ())).decode()
+
+
+def participant_ids(row: DetailRow) -> list[str]:
+    """The participants of a record, as their attributes name them."""
+    if row.typed is not None:
+        named = enumerate(participant.participantId for participant in row.typed.participants or ())
+        return [text_or_none(identity) or str(position) for position, identity in named]
+    found = _objects(row.record, "participants")
+    return [text_or_none(participant.get("participantId")) or str(position) for position, participant in found]
 
 
 def _attributes_of(row: DetailRow) -> Iterator[tuple[int, Any, Any]]:
@@ -328,7 +337,8 @@ def _attributes_of(row: DetailRow) -> Iterator[tuple[int, Any, Any]]:
                 yield position, participant.participantId, decode(bytes(participant.attributes))
     else:
         for position, participant in _objects(row.record, "participants"):
-            yield position, participant.get("participantId"), participant.get("attributes")
+            if "attributes" in participant:
+                yield position, participant.get("participantId"), participant["attributes"]
 
 
 # The way of the tree

@@ -7,10 +7,11 @@ Precedence is decided by how old a read is, never by the order in which writes a
 from __future__ import annotations
 
 import itertools
+import json
 import sqlite3
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple
@@ -22,6 +23,7 @@ from rollbook.genesys.privacy.redaction import Redactor
 from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.store.bodies import packing
 from rollbook.store.erasure import followed, tombstones
+from rollbook.store.file.errors import StoreDamaged
 from rollbook.store.rows import child_rows, numbers, page_fit
 from rollbook.store.rows.child_rows import ChildRows
 from rollbook.store.rows.detail_columns import CHILD_TABLES
@@ -130,7 +132,7 @@ def judge(
         return "insert"
     if stored.details is None:
         return "leave" if stored.is_deleted else "fill"
-    if stored.read_at is not None and as_of < stored.read_at <= latest:
+    if stored.read_at is not None and as_of < max(stored.read_at, stored.attributes_at or "") <= latest:
         return "leave"  # an older read never overwrites a newer one
     if not same:
         return "replace"
@@ -198,8 +200,12 @@ _OTHER_ATTRIBUTES: Final = (
     "DELETE FROM attribute_rows WHERE number = ? AND participant_id = ?"
     " AND name NOT IN (SELECT value FROM json_each(?))"
 )
-# In the place of versions with people's data that the platform has erased since.
-_VERSION_IN_PLACE: Final = "UPDATE version_rows SET details = ? WHERE number = ?"
+_OTHER_PARTICIPANTS: Final = (
+    "DELETE FROM attribute_rows WHERE number = ? AND participant_id NOT IN (SELECT value FROM json_each(?))"
+)
+_VERSIONS_OF: Final = "SELECT number, rowid, details FROM version_rows WHERE number IN "
+# In the place of a version with people's data that the platform has erased since.
+_VERSION_IN_PLACE: Final = "UPDATE version_rows SET details = ? WHERE rowid = ?"
 _ATTRIBUTES: Final = (
     "INSERT INTO attribute_rows (number, participant_id, name, value) VALUES (?, ?, ?, ?)"
     " ON CONFLICT DO UPDATE SET value = excluded.value WHERE value IS NOT excluded.value"
@@ -210,12 +216,12 @@ _EXPLAINED: Final = "UPDATE gap_rows SET filled_at = ? WHERE number = ? AND kind
 
 _IN_ORDER: Final = (
     _KEEP_VERSION,
-    _VERSION_IN_PLACE,
     _INSERT,
     _REPLACE,
     _DETAILS,
     _CONFIRM,
     _OTHER_ATTRIBUTES,
+    _OTHER_PARTICIPANTS,
     _ATTRIBUTES,
     _ATTRIBUTES_AT,
     _EXPLAINED,
@@ -281,6 +287,7 @@ def write(
     attributes_from = notes.retained(connection).get("attributes", "")
     planned, indexed_until = _Planned(ChildRows(TextIds(connection))), read.indexed_until
     bounds = window.texts if window else None
+    newest: dict[int, bytes] = {}  # of conversations with earlier versions, perhaps: what the platform says of them now
     for each in (*known, *new):
         number = number_of[each.conversation_id]
         if each.action in _NEW_CONTENT:
@@ -289,17 +296,34 @@ def write(
             earlier = each.action == "replace" and measured is not None and call_mos.was_counted(connection, number)
             if measured is not None and not earlier:
                 planned.measured.append(measured)
-        elif each.action == "confirm":
+            if each.action == "replace" and not each.by_policy:
+                newest[number] = each.row.raw
+        has_others = _has_other_attributes(each, read.as_of)
+        if each.action == "confirm" or has_others:
+            # Details with other attributes are of this read: an older one must not take their place.
             planned.rows[_CONFIRM].append((read.as_of, each.row.end, number, indexed_until))
-        if _has_other_attributes(each, read.as_of):
+        if has_others:
             planned.rows[_DETAILS].append((number, packing.pack(connection, "details", each.row.raw)))
-        _add_attributes(planned, number, each, read.as_of, attributes_from)
+        if _add_attributes(planned, number, each, read.as_of, attributes_from) and each.stored is not None:
+            newest[number] = each.row.raw
         if kind := outcome.gaps.get(each.conversation_id):
             start, why = _filed_under(each.row, bounds, width, read.at), cause(each.row, kind)
             planned.gaps.append(gaps.Gap(each.conversation_id, start, kind, why, read.at, read.at))
     planned.run(connection)
+    _follow_erasures(connection, newest)
     names.meet(connection, planned.children.named())
     return replace(outcome, causes=Counter(gap.cause for gap in planned.gaps))
+
+
+def _follow_erasures(connection: sqlite3.Connection, newest: Mapping[int, bytes]) -> None:
+    """Keep no earlier version with people's data that the newest answer has blanked or replaced."""
+    for number, key, details in list(in_parts(connection, _VERSIONS_OF, newest)):
+        try:
+            old = packing.text(connection, details).encode()
+        except StoreDamaged:
+            continue
+        if (kept := followed.version_in_place(old, newest[number])) is not None:
+            connection.execute(_VERSION_IN_PLACE, (kept.decode(), key))
 
 
 def _filed_under(row: DetailRow, window: tuple[str, str] | None, width: timedelta, at: str) -> str:
@@ -379,30 +403,36 @@ def _has_other_attributes(judged: _Judged, as_of: str) -> bool:
     Content does not count them, because most answers have none; but what one takes away must not stay.
     """
     stored, row = judged.stored, judged.row
-    if stored is None or stored.details is None or judged.action in _NEW_CONTENT or as_of < (stored.read_at or ""):
+    if stored is None or stored.details is None or judged.action in _NEW_CONTENT:
+        return False
+    if as_of < max(stored.read_at or "", stored.attributes_at or ""):
         return False
     if stored.details == row.raw.decode() or b'"attributes"' not in row.raw:
         return False
     return followed.attributes_of(stored.details.encode()) != followed.attributes_of(row.raw)
 
 
-def _add_attributes(planned: _Planned, number: int, judged: _Judged, as_of: str, kept_from: str) -> None:
-    """Participant attributes, if the read is no older than the one that those in the store come from.
+def _add_attributes(planned: _Planned, number: int, judged: _Judged, as_of: str, kept_from: str) -> bool:
+    """Plan participant attributes, if the read is no older than the one that those in the store come from.
 
-    kept_from: of conversations that had ended before and are as they were, retention has deleted them.
+    kept_from: of conversations that had ended before and are as they were, retention has deleted them. Tells whether
+    the read has any, be they none.
     """
     stored = judged.stored
     is_as_it_was = stored is not None and judged.action not in _NEW_CONTENT
     if stored is not None and is_as_it_was and (stored.is_deleted or (judged.row.end or kept_from) < kept_from):
-        return
+        return False
     whose = list(child_rows.attribute_names(number, judged.row))
     if not whose or (stored is not None and as_of < (stored.attributes_at or "")):
-        return
+        return False
     if stored is not None:
         planned.rows[_OTHER_ATTRIBUTES] += whose
+        there = child_rows.participant_ids(judged.row)
+        planned.rows[_OTHER_PARTICIPANTS].append((number, json.dumps(there)))
     planned.rows[_ATTRIBUTES] += child_rows.attributes(number, judged.row)
     if stored is None or stored.attributes_at != as_of:
         planned.rows[_ATTRIBUTES_AT].append((as_of, number))
+    return True
 
 
 def _gap_kind(stored: StoredConversation | None, row: DetailRow, action: Action) -> GapKind | None:
@@ -441,10 +471,7 @@ def _fill(planned: _Planned, number: int, judged: _Judged, read: Read, indexed_u
     if stored.details is not None:
         planned.other_children.append(number)
         if stored.conversation_end is not None and not judged.by_policy:
-            former = judged.former or stored.details
             planned.rows[_KEEP_VERSION].append((at, judged.former, number))
-            if (kept := followed.version_in_place(former.encode(), row.raw)) is not None:
-                planned.rows[_VERSION_IN_PLACE].append((kept.decode(), number))
     if stored.provenance == Provenance.LIVE:
         planned.rows[_EXPLAINED].append((at, number))
     return measured
@@ -634,6 +661,17 @@ def mark(connection: sqlite3.Connection, ids: Sequence[str], followed: SetAside)
         "UPDATE conversation_rows SET followed = ?1, look_again = 0 WHERE number = ?2"
         " AND (followed IS NOT ?1 OR look_again = 1) AND (?1 <> 'stuck' OR details_open = 1)",
         [(followed, number) for number in numbers.known(connection, ids).values()],
+    )
+    return connection.total_changes - before
+
+
+def outlive(connection: sqlite3.Connection, ids: Sequence[str]) -> int:
+    """Note that nobody can say any more how these went on: no other look is due, and none holds a window open."""
+    before = connection.total_changes
+    connection.executemany(
+        "UPDATE conversation_rows SET followed = CASE WHEN details_open = 1 THEN 'stuck' END, look_again = 0"
+        " WHERE number = ? AND followed IS NULL AND (details_open = 1 OR look_again = 1)",
+        [(number,) for number in numbers.known(connection, ids).values()],
     )
     return connection.total_changes - before
 

@@ -112,9 +112,15 @@ def record_and_say(
 def _without_erased(connection: sqlite3.Connection, batch: list[Notification]) -> list[Notification]:
     """The same as they may be written: nothing comes back of what was erased."""
     ids = {event.conversation_id for event in batch if event.conversation_id is not None}
-    found, people = tombstones.of(connection, "conversation", ids), tombstones.users(connection)
-    bodies = [tombstones.cleaned(event.body, event.conversation_id, found, people) for event in batch]
+    erased = tombstones.Erased(connection, ids)
+    bodies = [erased.cleaned(event.body, event.conversation_id, _began(event)) for event in batch]
     return [event if body is event.body else _with_body(event, body) for event, body in zip(batch, bodies, strict=True)]
+
+
+def _began(event: Notification) -> str | None:
+    """When something began at the latest, as its event says; None where it says nothing of it."""
+    started = event.facts.started_at if event.facts is not None else None
+    return min((time for time in (started, event.event_time) if time), default=None)
 
 
 def record_call(

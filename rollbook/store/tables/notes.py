@@ -25,6 +25,9 @@ EMPTY_LOG: Final = "empty_log"
 RETAINED: Final = "retained"
 PRIVACY: Final = "privacy"
 SWEPT: Final = "privacy_swept"
+# How long the organisation keeps its conversations, as the platform last said, since when it says so, and before which
+# time they are deleted (JSON; `reconcile/reading/platform_retention.py`).
+PLATFORM_KEEPS: Final = "platform_keeps"
 
 
 def read(connection: sqlite3.Connection, name: str) -> str | None:

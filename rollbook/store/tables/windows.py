@@ -112,6 +112,8 @@ class LedgerView(NamedTuple):
     covered: list[tuple[str, str]]
 
 
+# Why a window that could not be proven in time never will be.
+GIVEN_UP: Final = "it began before the platform's retention: what was in it is deleted, and nobody can prove it now"
 # Only what was read covers time: a window that waits is of the width that was set when it was noted, and one that
 # failed is tried again by itself, and hides nothing that lies inside it.
 _IS_PROVEN: Final = "verdict IN ('open', 'complete', 'settled')"
@@ -386,6 +388,27 @@ def note(
         [(start, end, filter, verdict) for start, end, verdict in waiting],
     )
     return connection.total_changes - before
+
+
+def give_up(connection: sqlite3.Connection, lost: Sequence[tuple[str, str]], filter: str, at: str) -> int:
+    """File windows, (start, end), that are not proven and never will be; answers how many that is new of.
+
+    There is one alert for all of them: it is one piece of news, and they may be thousands.
+    """
+    before = connection.total_changes
+    connection.executemany(
+        'INSERT INTO windows (start, "end", filter, verdict, reason, last_run_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)'
+        ' ON CONFLICT (start, "end", filter) DO UPDATE SET verdict = ?4, reason = ?5, next_try_at = NULL,'
+        f" last_run_at = coalesce(last_run_at, ?6), proven_by = NULL WHERE NOT {_IS_PROVEN} AND reason IS NOT ?5",
+        [(start, end, filter, Verdict.FAILED, GIVEN_UP, at) for start, end in lost],
+    )
+    changed = connection.total_changes - before
+    if changed and AlertKind.WINDOW_FAILED in alerts.wanted(connection):
+        start, end = min(lost)[0], max(end for _, end in lost)
+        data: dict[str, Any] = {"window": {"start": start, "end": end}, "verdict": Verdict.FAILED, "reason": GIVEN_UP}
+        data |= {"filter": filter} if filter else {}
+        alerts.add(connection, AlertKind.WINDOW_FAILED, stream=start, subject=f"{start}/{end}", at=at, data=data)
+    return changed
 
 
 def refresh(connection: sqlite3.Connection, at: str) -> int:

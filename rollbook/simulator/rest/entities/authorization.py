@@ -46,16 +46,13 @@ _ROLES: Final[Mapping[str, frozenset[str]]] = {
 }
 
 
-# The least that an organisation can choose is 90 days, the most five years.
-_RETENTION_DAYS: Final = 1_826
-
-
 def _organization(organisation: Organisation, _: Request) -> JsonAnswer:
     return json_answer(organisation.world.organization)
 
 
-def _retention(_: Organisation, __: Request) -> JsonAnswer:
-    return json_answer({"retentionDays": _RETENTION_DAYS})
+def _retention(organisation: Organisation, _: Request) -> JsonAnswer:
+    days = organisation.retention_days
+    return json_answer({} if days is None else {"retentionDays": days})
 
 
 def _divisions(organisation: Organisation, request: Request) -> JsonAnswer:

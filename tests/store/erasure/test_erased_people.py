@@ -1,0 +1,220 @@
+"""A person who was erased stays so in what is read for the first time later, if it began before the request."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from realtime.daemon.retention_keeper import RetentionKeeper
+from rollbook.genesys.messages.details import parse_results
+from rollbook.genesys.messages.notification import Notification, Unreadable, parse_frame
+from rollbook.genesys.times import from_text
+from rollbook.store.book import Book
+from rollbook.store.erasure import erased_people, request
+from rollbook.store.erasure.erased_people import ErasedPeople, digests_of, key_file
+from rollbook.store.erasure.person import Person, number_of, same_number
+from rollbook.store.erasure.retention import KeepingTimes
+from rollbook.store.file.copying import Manner
+from rollbook.store.file.errors import StoreUnwritable
+from rollbook.store.tables import events, windows
+from rollbook.store.tables.conversations import Read
+from rollbook.store.upkeep.backups import back_up
+from rollbook.store.upkeep.restoring import restore
+from tests.helpers.organisation import NOW, WINDOW, at, record
+from tests.store.erasure.test_forget import CANARY, HERS, IDS, LAG, NUMBER, bytes_of, event, hers, personal, query, read
+
+KEY = b"k" * 32
+LATE = "7c1f0d6e-52f1-4c1b-9a6c-00000000000a"
+NEW = "7c1f0d6e-52f1-4c1b-9a6c-00000000000b"
+DETAILS = "SELECT conversation_id, details FROM conversations WHERE details IS NOT NULL ORDER BY 1"
+BODIES = "SELECT body FROM events"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    """A store that has nothing of her, and in which she was erased at 10:55."""
+    path = tmp_path / "rollbook.db"
+    with Book.open(path, pack="none") as book:
+        read(book, [personal(1, "+49409000001", "Other 1")], 45)
+        request.forget(book, HERS, at(55), by="dpo")
+    return path
+
+
+def of_her(conversation_id: str, minute: float = 5, number: str = NUMBER) -> dict[str, Any]:
+    """A record of hers that nobody has read before."""
+    return {**personal(2, number, CANARY), "conversationId": conversation_id, "conversationStart": at(minute)}
+
+
+def notification(conversation_id: str, body: dict[str, Any], *, source: str = "websocket") -> Notification:
+    """An event as a socket, a queue or an archive brings it."""
+    topic = f"v2.detail.events.conversation.{conversation_id}.customer.start"
+    frame = json.dumps({"topicName": topic, "eventBody": {"conversationId": conversation_id, **body}})
+    found = parse_frame(frame, source=source, received_at=at(90))
+    assert isinstance(found, Notification)
+    return found
+
+
+def millis(minute: float) -> int:
+    """The time of an event, as detail events write it."""
+    return int(from_text(at(minute)).timestamp() * 1000)
+
+
+def test_a_conversation_that_nobody_had_read_comes_without_her(store: Path) -> None:
+    """By the query and by id; a field that nobody knows goes by its path, and a second read changes nothing."""
+    with Book.open(store, pack="none") as book:
+        read(book, [of_her(LATE)], 60)
+        assert hers(bytes_of(store)) == []
+        assert read(book, [of_her(LATE)], 61).content == {}
+        details = json.loads(dict(query(store, DETAILS))[LATE])
+    assert (details["conversationStart"], "ani" in str(details)) == (at(5), False)
+    assert len(query(store, "SELECT 1 FROM tombstones WHERE kind = 'conversation'")) == 1
+
+
+def test_a_job_brings_nobody_back(store: Path) -> None:
+    """Its rows are decoded in another way, and have attributes."""
+    page = parse_results(json.dumps({"conversations": [of_her(LATE)], "dataAvailabilityDate": at(90)}).encode())
+    when = Read(at(60), at(60), at(60), frozenset(), LAG)
+    with Book.open(store, pack="none") as book:
+        write = windows.write_details
+        width = timedelta(minutes=30)
+        book.write(write, page.rows, when, window=WINDOW, width=width, cause=lambda *_: "down").result()
+    assert hers(bytes_of(store)) == []
+
+
+def test_what_began_after_the_request_is_new(store: Path) -> None:
+    """She has called again: that is another conversation, and nobody has asked for it."""
+    with Book.open(store, pack="none") as book:
+        read(book, [of_her(NEW, 56)], 60)
+        book.write(events.record, [notification(NEW, {"ani": NUMBER, "eventTime": millis(57)})], LAG).result()
+    assert CANARY in dict(query(store, DETAILS))[NEW]
+    assert NUMBER in query(store, BODIES)[0][0]
+
+
+@pytest.mark.parametrize("source", ["websocket", "sqs", "eventbridge"])
+def test_an_event_of_before_the_request_comes_without_her(store: Path, source: str) -> None:
+    """From a socket, a queue, a function or an archive of EventBridge; delivered again, it is the same event."""
+    old = notification(LATE, {"ani": f"tel:{NUMBER}", "name": CANARY, "eventTime": millis(6)}, source=source)
+    with Book.open(store, pack="none") as book:
+        first = book.write(events.record, [old], LAG).result()
+        again = book.write(events.record, [old], LAG).result()
+        read(book, [of_her(LATE)], 60)
+    assert (first.events_new, again.events_new, hers(bytes_of(store))) == (1, 0, [])
+
+
+def test_an_event_of_no_conversation_does_not_bring_her_back(tmp_path: Path) -> None:
+    """It was erased with her, and is delivered again: it has no conversation by whose id it would be known."""
+    path = tmp_path / "rollbook.db"
+    frame = {"topicName": "v2.users.u1.activity", "eventBody": {"id": "u1", "note": f"call {NUMBER} back"}}
+    found = parse_frame(json.dumps(frame), source="websocket", received_at=at(7))
+    assert isinstance(found, Notification)
+    with Book.open(path, pack="none") as book:
+        book.write(events.record, [found], LAG).result()
+        request.forget(book, HERS, at(55), by="dpo")
+        assert book.write(events.record, [found], LAG).result().events_new == 0
+    assert hers(query(path, BODIES)[0][0].encode()) == []
+    assert len(query(path, BODIES)) == 1
+
+
+@pytest.mark.parametrize("payload", [f'{{"from": "{NUMBER}"}}', f"no JSON at all of 030 1234567, {CANARY}"])
+def test_a_dead_letter_that_names_her_is_withheld(store: Path, payload: str) -> None:
+    """It bears no time that anybody could read."""
+    with Book.open(store, pack="none") as book:
+        book.write(events.record, [Unreadable("sqs", payload.encode(), f"bad: {CANARY}", at(90), "x")], LAG).result()
+    assert hers(bytes_of(store)) == []
+    assert query(store, "SELECT count(*) FROM dead_letters") == [(1,)]
+
+
+async def test_what_came_before_it_was_known_whose_it_is_is_erased_by_the_daemon(store: Path) -> None:
+    """An event without her number, and then the details that have it: the daily retention erases both."""
+    with Book.open(store, pack="none") as book:
+        unknown = notification(LATE, {"name": CANARY, "eventTime": millis(6)})
+        book.write(events.record, [unknown], LAG).result()
+        assert CANARY in query(store, BODIES)[0][0]
+        read(book, [of_her(LATE)], 60)
+        await RetentionKeeper(book, KeepingTimes(), now=lambda: NOW).look()
+    assert hers("".join(body for (body,) in query(store, BODIES)).encode()) == []
+
+
+def test_a_backup_of_what_retention_had_deleted_brings_nobody_back(tmp_path: Path) -> None:
+    """As she was erased nothing was stored of her any more, so no tombstone names what the backup has."""
+    path = tmp_path / "rollbook.db"
+    with Book.open(path, pack="none") as book:
+        read(book, [of_her(LATE), personal(1, "+49409000001", "Other 1")], 45)
+        book.write(events.record, [event(2, NUMBER, CANARY)], LAG).result()
+    copied = back_up(path, tmp_path / "copy.db", at=NOW, how=Manner())
+    path.unlink()
+    with Book.open(path, pack="none") as book:
+        request.forget(book, HERS, at(55), by="dpo")
+    assert restore(copied.path, path, at=NOW, how=Manner()).erased == 2
+    assert hers(bytes_of(path)) == []
+    assert {row[0] for row in query(path, DETAILS)} == {LATE, IDS[1]}
+    assert "Other 1" in dict(query(path, DETAILS))[IDS[1]]
+
+
+def test_the_key_is_beside_the_store_and_the_digests_tell_nobody(store: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Without the key a warning says that late data are not known; the next request does not make another one."""
+    assert key_file(store).stat().st_mode & 0o777 == 0o600
+    key = key_file(store).read_bytes()
+    assert key not in bytes_of(store)
+    assert hers(bytes_of(store)) == []
+    with Book.open(store, pack="none") as book:
+        request.forget(book, Person(emails=["ada@example.com"]), at(56), by="dpo")
+    assert key_file(store).read_bytes() == key
+    key_file(store).unlink()
+    with Book.open(store, pack="none") as book:
+        read(book, [of_her(LATE)], 60)
+    assert "bring it back" in caplog.text
+
+
+def test_a_key_through_a_link_is_no_key(tmp_path: Path) -> None:
+    """Whoever puts a link there would know the key."""
+    key_file(tmp_path / "a.db").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StoreUnwritable, match="no key of this store"):
+        erased_people.make_key(tmp_path / "a.db")
+    assert not (tmp_path / "elsewhere").exists()
+
+
+digits = st.text("0123456789", min_size=0, max_size=4)
+written = st.builds(
+    lambda front, code, rest: f"{front}{code}{rest}",
+    st.sampled_from(["+", "00", "0", "", "011"]),
+    st.sampled_from(["49", "1", "", "44", "0"]),
+    st.one_of(st.just("301234567"), st.just("2125550123"), digits),
+)
+
+
+@settings(max_examples=40)
+@given(written, written)
+def test_digests_know_the_numbers_that_are_the_same(left: str, right: str) -> None:
+    """By digests alone, as `same_number` decides it by the digits."""
+    first, second = number_of(left), number_of(right)
+    if first is None or second is None:
+        return
+    people = ErasedPeople(KEY, digests_of(Person(phones=[left]), KEY))
+    assert people.is_named_by(right) == same_number(second, first), (left, right)
+
+
+@pytest.mark.parametrize(
+    ("person", "body"),
+    [
+        (Person(emails=["Ada@Example.com"]), {"note": "write to ada@example.COM."}),
+        (Person(names=["Lovelace, Ada"]), {"name": "ada  lovelace"}),
+        (Person(names=["Ada Lovelace"]), {"from": '"Ada Lovelace" <x@y.z>'}),
+        (Person(external_contacts=["AB-12"]), {"externalContactId": "ab-12"}),
+        (Person(attributes=[("Customer", "4711")]), {"attributes": {"customer": 4711}}),
+        (Person(phones=["030 1234567"]), {"text": "please call +49 30 1234567 today"}),
+    ],
+)
+def test_each_key_is_known_by_its_digest(person: Person, body: dict[str, Any]) -> None:
+    """As the request itself finds it; another person's key finds nothing."""
+    raw = json.dumps(body)
+    assert person.spellings(raw)
+    assert ErasedPeople(KEY, digests_of(person, KEY)).are_in(raw)
+    assert not ErasedPeople(b"another key", digests_of(person, KEY)).are_in(raw)
+    assert not ErasedPeople(KEY, digests_of(person, KEY)).are_in(json.dumps(record("a")))
