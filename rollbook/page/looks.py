@@ -10,7 +10,7 @@ from rollbook.page import masking, render
 from rollbook.page.views import band, conversation_page, window_page, words
 from rollbook.store import life, proof
 from rollbook.store.tables import schema, windows
-from rollbook.store.views import page_rows
+from rollbook.store.views import page_rows, time_pieces
 
 # So many of the worst legs are named.
 _WORST = 8
@@ -43,7 +43,7 @@ def organization_name(db: Any) -> str | None:
 
 
 def ledger(db: Any) -> dict[str, Any]:
-    counts, pieces = windows.by_verdict(db, filter=""), band.pieces(page_rows.stretches(db))
+    counts, pieces = windows.by_verdict(db, filter=""), time_pieces.pieces(page_rows.stretches(db))
     return {
         "extent": page_rows.extent(db),
         "pieces": pieces,
