@@ -187,8 +187,8 @@ class Site:
     # The pages
 
     async def _overview(self, request: HttpRequest) -> HttpAnswer:
-        values, _ = await self._values(address.read(request.query))
-        return _html(render.page("overview.html", values))
+        span = address.read(request.query)
+        return _html(render.page("overview.html", self._values(span, *await self._seen(span))))
 
     async def _live(self, request: HttpRequest) -> HttpAnswer:
         """The parts of the first page as they change, each as HTML: what has not changed is not sent again."""
@@ -225,33 +225,38 @@ class Site:
 
     async def _parts(self, span: ShownTime) -> dict[str, str]:
         """The parts of the first page. Everybody who has the same address open gets the same, made once."""
-        values, version = await self._values(span)
+        seen, zoom = await self._seen(span)
+        version = tuple(0 if each is None else each.number for each in seen.values())
         kept = self._kept.get(span.link())
         if kept is None or kept[0] != version:
-            kept = self._kept[span.link()] = version, render.parts("overview.html", _LIVE, values)
+            parts = render.parts("overview.html", _LIVE, self._values(span, seen, zoom))
+            kept = self._kept[span.link()] = version, parts
         self._kept.move_to_end(span.link())
         while len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
         return kept[1]
 
-    async def _values(self, span: ShownTime) -> tuple[dict[str, Any], tuple[int, ...]]:
-        """What the first page shows, and the numbers of the looks that it is made of."""
+    async def _seen(self, span: ShownTime) -> tuple[dict[str, Seen | None], Zoom | None]:
+        """The looks that the first page is made of, and the buckets of its band."""
         first = await self.feed.take(self._first_looks())
-        vitals: DaemonVitals | None = _value(first["vitals"])
-        found, ledger = _value(first["status"]), _value(first["ledger"])
-        zoom = overview.zoomed(span, ledger["extent"], self._settings.width)
-        seen = first | await self.feed.take(self._looks(span, zoom))
+        zoom = overview.zoomed(span, _value(first["ledger"])["extent"], self._settings.width)
+        return first | await self.feed.take(self._looks(span, zoom)), zoom
+
+    def _values(self, span: ShownTime, seen: Mapping[str, Seen | None], zoom: Zoom | None) -> dict[str, Any]:
+        """What the first page shows."""
+        vitals: DaemonVitals | None = _value(seen["vitals"])
+        found, ledger = _value(seen["status"]), _value(seen["ledger"])
         now = self._source.now()
         nothing: tuple[Any, Any, Any] = [], [], []
         days, off = _value(seen["days"]) or nothing, _value(seen["off"]) or []
         fine = days if zoom is None or zoom.unit.key == page_rows.DAY else _value(seen["fine"]) or nothing
-        status_seen = first["status"]
+        status_seen = seen["status"]
         assert status_seen is not None
         calls = _value(seen["quality"])
         events = _value(seen["arrivals"])
         day = _value(seen["queues"])
         measured = _value(seen["sizes"])
-        values = {
+        return {
             "head": overview.sentence_of(found, vitals),
             "organization": (found["organization"] or {}).get("name"),
             "as_of": words.second(status_seen.at),
@@ -277,7 +282,6 @@ class Site:
             "quality": None if calls is None else overview.quality(*calls),
             "queues": None if day is None else overview.queues(day),
         }
-        return values, tuple(0 if each is None else each.number for each in seen.values())
 
     def _first_looks(self) -> list[Look]:
         settings, read = self._settings, self._source.read

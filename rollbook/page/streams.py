@@ -18,6 +18,7 @@ from rollbook.page.feed import FRESH
 MOST: Final = 100
 # Seconds until the first message: by then what a page was made without has come.
 _FIRST: Final = 1.0
+_NOTHING: Final[Mapping[str, str]] = {}
 
 
 class Streams:
@@ -25,6 +26,10 @@ class Streams:
 
     def __init__(self) -> None:
         self.open = 0
+        # The last message, and from which parts to which it leads: pages that show the same are sent the same.
+        self._from: Mapping[str, str] = _NOTHING
+        self._to: Mapping[str, str] = _NOTHING
+        self._message = b": as before\n\n"
 
     def begin(self, look: Callable[[], Awaitable[Mapping[str, str]]]) -> AsyncIterator[bytes]:
         """The messages of a page. Raises RollbookError where there are too many."""
@@ -33,7 +38,7 @@ class Streams:
         return self._messages(look)
 
     async def _messages(self, look: Callable[[], Awaitable[Mapping[str, str]]]) -> AsyncIterator[bytes]:
-        sent: Mapping[str, str] = {}
+        sent: Mapping[str, str] = _NOTHING
         self.open += 1
         try:
             yield b"retry: 5000\n\n"
@@ -44,9 +49,17 @@ class Streams:
                 except RollbookError:
                     yield b": no answer\n\n"
                     continue
-                changed = {name: text for name, text in parts.items() if sent.get(name) != text}
+                message = self._message_of(sent, parts)
                 sent = parts
-                # A line all the same: a proxy, and the browser, see that the server is there.
-                yield f"data: {json.dumps(changed)}\n\n".encode() if changed else b": as before\n\n"
+                yield message
         finally:
             self.open -= 1
+
+    def _message_of(self, sent: Mapping[str, str], parts: Mapping[str, str]) -> bytes:
+        """What leads a page from these parts to those; it is made once for all pages that have the very same."""
+        if not (self._from is sent and self._to is parts):
+            changed = {name: text for name, text in parts.items() if sent.get(name) != text}
+            self._from, self._to = sent, parts
+            # A line all the same: a proxy, and the browser, see that the server is there.
+            self._message = f"data: {json.dumps(changed)}\n\n".encode() if changed else b": as before\n\n"
+        return self._message
