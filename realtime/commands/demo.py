@@ -25,6 +25,7 @@ from rich.table import Table
 from realtime.commands.demo_call_quality import Counted, QualityDay, quality_day
 from realtime.daemon.daemon import Daemon, Options
 from realtime.websocket.channel_states import Timings
+from reconcile.names.refresh import refresh as refresh_names
 from reconcile.patience import RunClock
 from reconcile.report import Report
 from reconcile.run.follow_up import follow
@@ -179,6 +180,7 @@ async def _play(path: Path, seed: int, tell: Callable[[str], object]) -> tuple[l
                 tell("  reconciling it with what the platform says happened")
                 async with await asyncio.to_thread(Book.open, path) as book:
                     report = await reconcile_window(book, api, window, settings=settings, now=simulator.now)
+                    await refresh_names(book, api, now=simulator.now)
                     # Time stands still, so that the store and a truth that moves can be compared at one moment.
                     simulator.clock.set_rate(0)
                     await follow(book, api, settings, RunClock(simulator.now))
@@ -348,7 +350,8 @@ def _show(
         f"  rollbook status --db {path}\n"
         f"  sqlite-utils {path} 'select kind, cause, count(*) from gaps group by 1, 2' -t\n"
         f"  rollbook page --db {path}      (rollbook demo --open shows it at once)\n"
-        f"  pip install 'rollbook\\[browse]' && rollbook browse --db {path}\n",
+        f"  pip install 'rollbook\\[browse]' && rollbook browse --db {path}\n\n"
+        "Status and page say that nothing listens now: the demo's own daemon has ended.\n",
         soft_wrap=True,
     )
 

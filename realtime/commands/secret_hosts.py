@@ -43,7 +43,8 @@ def who_sees(settings: Settings, env: Mapping[str, str]) -> SecretHosts:
     named = {name: text for name, text in given.items() if is_reference(text)}
     more += [f"The {name} comes from {origin_of(text)}" for name, text in named.items()]
     if authorities := [name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if env.get(name)]:
-        more.append(f"{' and '.join(authorities)} says whose certificates are believed")
+        say = "says" if len(authorities) == 1 else "say"
+        more.append(f"{' and '.join(authorities)} {say} whose certificates are believed")
     strange = sorted({host_of(url) for url in (api, login) if not _is_known(url)})
     look = [f"{host} is no host of the platform's: be sure that it is meant" for host in strange]
     paths = [path for path in map(file_of, named.values()) if path is not None]

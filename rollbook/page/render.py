@@ -10,13 +10,16 @@ import hashlib
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from rollbook.genesys.program.inert import inert_block
 from rollbook.page.views import overview, words
+
+# What the templates name and some pages do without.
+_WITHOUT: Final[Mapping[str, Any]] = {"one_file": False, "organization": None, "digest": None}
 
 
 def _inert(value: Any) -> Any:
@@ -71,13 +74,13 @@ def _ticked(text: str) -> Markup:
 
 def page(template: str, values: Mapping[str, Any]) -> str:
     """A whole page. values: what the template names."""
-    return _environment().get_template(template).render({"one_file": False, "organization": None, **values})
+    return _environment().get_template(template).render({**_WITHOUT, **values})
 
 
 def parts(template: str, names: tuple[str, ...], values: Mapping[str, Any]) -> dict[str, str]:
     """Parts of a page, by their names: what its blocks of these names become."""
     found = _environment().get_template(template)
-    context = found.new_context({"one_file": False, "organization": None, **values})
+    context = found.new_context({**_WITHOUT, **values})
     return {name: "".join(found.blocks[name](context)) for name in names}
 
 

@@ -10,7 +10,7 @@ import asyncio
 import json
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -22,10 +22,11 @@ from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.program.terminal import count
 from rollbook.genesys.times import from_text, to_text
 from rollbook.page import looks, render
-from rollbook.page.feed import FRESH, Feed, Look, Seen
+from rollbook.page.feed import Feed, Look, Seen
 from rollbook.page.guard import COOKIE, Asked, Guard
 from rollbook.page.server import HttpAnswer, HttpRequest, HttpRoute
-from rollbook.page.views import address, overview, window_page, words
+from rollbook.page.streams import Streams
+from rollbook.page.views import address, overview, words
 from rollbook.page.views.address import ShownTime
 from rollbook.page.views.band import Rows, Zoom
 from rollbook.page.vitals import DaemonVitals
@@ -63,8 +64,7 @@ _LIVE: Final = (
 # Incidents on the first page, and under the filter for all that is not complete.
 _FEW: Final = 8
 _MANY: Final = 100
-# Pages that are kept up to date at a time, and addresses whose parts are kept.
-_STREAMS: Final = 100
+# Addresses whose parts are kept.
 _KEPT: Final = 16
 _SIZES: Final = timedelta(days=120)
 _WORST: Final = 8
@@ -120,7 +120,7 @@ class Site:
         self._guard = Guard(settings.token, settings.hosts)
         self.feed = Feed(tick, source.now)
         self._kept: OrderedDict[str, tuple[tuple[int, ...], dict[str, str]]] = OrderedDict()
-        self._streams = 0
+        self.streams = Streams()
         self._wrong = asyncio.Lock()
         render.prepare()
 
@@ -133,6 +133,8 @@ class Site:
             "/status.json": self._status_json,
             "/status.txt": self._status_text,
             "/live": self._live,
+            "/live/windows/{start}": self._live_window,
+            "/live/conversations/{id}": self._live_conversation,
             "/page.js": self._script,
         }
         return [
@@ -185,65 +187,76 @@ class Site:
     # The pages
 
     async def _overview(self, request: HttpRequest) -> HttpAnswer:
-        values, _ = await self._values(address.read(request.query))
-        return _html(render.page("overview.html", values))
+        span = address.read(request.query)
+        return _html(render.page("overview.html", self._values(span, *await self._seen(span))))
 
     async def _live(self, request: HttpRequest) -> HttpAnswer:
         """The parts of the first page as they change, each as HTML: what has not changed is not sent again."""
         span = address.read(request.query)
-        if self._streams >= _STREAMS:
-            raise RollbookError(f"{_STREAMS} pages are kept up to date already; reload this one instead")
-        headers = {**HEADERS, "X-Accel-Buffering": "no"}
-        return HttpAnswer(self._changes(span), content_type="text/event-stream", headers=headers)
+        return self._stream(lambda: self._parts(span))
 
-    async def _changes(self, span: ShownTime) -> AsyncIterator[bytes]:
-        sent: dict[str, str] = {}
-        self._streams += 1
-        try:
-            yield b"retry: 5000\n\n"
-            while True:
-                await asyncio.sleep(FRESH if sent else 1.0)
-                try:
-                    parts = await self._parts(span)
-                except RollbookError:
-                    yield b": no answer\n\n"
-                    continue
-                changed = {name: html for name, html in parts.items() if sent.get(name) != html}
-                sent = parts
-                # A line all the same: a proxy, and the browser, see that the server is there.
-                yield f"data: {json.dumps(changed)}\n\n".encode() if changed else b": as before\n\n"
-        finally:
-            self._streams -= 1
+    async def _live_window(self, request: HttpRequest) -> HttpAnswer:
+        """What the page of a window shows, as a digest: the page gets itself anew when that is another."""
+        at = _start_of_window(request)
+        return self._stream(
+            lambda: self._digest(Look("window", lambda: self._source.read(looks.window_digest, at), at, needed=True))
+        )
+
+    async def _live_conversation(self, request: HttpRequest) -> HttpAnswer:
+        """The same of a conversation's page."""
+        identity = spelled_id(request.names["id"]) or ""
+
+        async def read() -> Any:
+            return await self._source.read(
+                looks.conversation_digest, identity, self._source.now(), personal=self._settings.personal
+            )
+
+        return self._stream(lambda: self._digest(Look("conversation", read, identity, needed=True)))
+
+    def _stream(self, look: Callable[[], Awaitable[Mapping[str, str]]]) -> HttpAnswer:
+        headers = {**HEADERS, "X-Accel-Buffering": "no"}
+        return HttpAnswer(self.streams.begin(look), content_type="text/event-stream", headers=headers)
+
+    async def _digest(self, look: Look) -> dict[str, str]:
+        """A page's digest, and as of when: everybody who has the same page open shares the look."""
+        seen = (await self.feed.take([look]))[look.name]
+        assert seen is not None
+        return {"digest": seen.value, "as-of": words.second(seen.at)}
 
     async def _parts(self, span: ShownTime) -> dict[str, str]:
         """The parts of the first page. Everybody who has the same address open gets the same, made once."""
-        values, version = await self._values(span)
+        seen, zoom = await self._seen(span)
+        version = tuple(0 if each is None else each.number for each in seen.values())
         kept = self._kept.get(span.link())
         if kept is None or kept[0] != version:
-            kept = self._kept[span.link()] = version, render.parts("overview.html", _LIVE, values)
+            parts = render.parts("overview.html", _LIVE, self._values(span, seen, zoom))
+            kept = self._kept[span.link()] = version, parts
         self._kept.move_to_end(span.link())
         while len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
         return kept[1]
 
-    async def _values(self, span: ShownTime) -> tuple[dict[str, Any], tuple[int, ...]]:
-        """What the first page shows, and the numbers of the looks that it is made of."""
+    async def _seen(self, span: ShownTime) -> tuple[dict[str, Seen | None], Zoom | None]:
+        """The looks that the first page is made of, and the buckets of its band."""
         first = await self.feed.take(self._first_looks())
-        vitals: DaemonVitals | None = _value(first["vitals"])
-        found, ledger = _value(first["status"]), _value(first["ledger"])
-        zoom = overview.zoomed(span, ledger["extent"], self._settings.width)
-        seen = first | await self.feed.take(self._looks(span, zoom))
+        zoom = overview.zoomed(span, _value(first["ledger"])["extent"], self._settings.width)
+        return first | await self.feed.take(self._looks(span, zoom)), zoom
+
+    def _values(self, span: ShownTime, seen: Mapping[str, Seen | None], zoom: Zoom | None) -> dict[str, Any]:
+        """What the first page shows."""
+        vitals: DaemonVitals | None = _value(seen["vitals"])
+        found, ledger = _value(seen["status"]), _value(seen["ledger"])
         now = self._source.now()
         nothing: tuple[Any, Any, Any] = [], [], []
         days, off = _value(seen["days"]) or nothing, _value(seen["off"]) or []
         fine = days if zoom is None or zoom.unit.key == page_rows.DAY else _value(seen["fine"]) or nothing
-        status_seen = first["status"]
+        status_seen = seen["status"]
         assert status_seen is not None
         calls = _value(seen["quality"])
         events = _value(seen["arrivals"])
         day = _value(seen["queues"])
         measured = _value(seen["sizes"])
-        values = {
+        return {
             "head": overview.sentence_of(found, vitals),
             "organization": (found["organization"] or {}).get("name"),
             "as_of": words.second(status_seen.at),
@@ -269,7 +282,6 @@ class Site:
             "quality": None if calls is None else overview.quality(*calls),
             "queues": None if day is None else overview.queues(day),
         }
-        return values, tuple(0 if each is None else each.number for each in seen.values())
 
     def _first_looks(self) -> list[Look]:
         settings, read = self._settings, self._source.read
@@ -314,22 +326,12 @@ class Site:
         return asked
 
     async def _window(self, request: HttpRequest) -> HttpAnswer:
-        text = request.names["start"]
-        try:
-            at = to_text(from_text(text))
-        except ValueError:
-            raise UsageError("the address of a window ends with its start, such as 2026-03-02T10:00Z") from None
-        found = await self._source.read(looks.window_proof, at)
+        at = _start_of_window(request)
+        found = await self._source.read(looks.window_values, at)
         if found is None:
             return _message("No such window", f"No window of the ledger begins at {words.minute(at)} UTC.", status=404)
-        proofs, inside, names, beside, organization = found
-        values = {
-            "page": window_page.window_page(proofs, inside, names, beside),
-            "day_link": _day_link(proofs[0][0].start),
-            "as_of": words.second(to_text(self._source.now())),
-            "organization": organization,
-        }
-        return _html(render.page("window.html", values))
+        own = {"day_link": _day_link(at), "as_of": words.second(to_text(self._source.now()))}
+        return _html(render.page("window.html", found | own))
 
     async def _conversation(self, request: HttpRequest) -> HttpAnswer:
         identity = spelled_id(request.names["id"]) or ""
@@ -381,6 +383,14 @@ def _asset(name: str, content_type: str) -> Callable[[HttpRequest], Awaitable[Ht
         return HttpAnswer(render.asset(name), content_type=content_type, headers=HEADERS)
 
     return answer
+
+
+def _start_of_window(request: HttpRequest) -> str:
+    """The start that an address ends with, as API text. Raises UsageError."""
+    try:
+        return to_text(from_text(request.names["start"]))
+    except ValueError:
+        raise UsageError("the address of a window ends with its start, such as 2026-03-02T10:00Z") from None
 
 
 def _sentence(error: RollbookError) -> str:

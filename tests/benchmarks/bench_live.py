@@ -1,6 +1,6 @@
 """A flood of notifications, from the socket to a durable row: what each stage costs, and whether anything is lost.
 
-    python tests/benchmarks/bench_live.py [EVENTS] [--busy] [--locked]
+    python tests/benchmarks/bench_live.py [EVENTS] [--busy] [--locked] [--looked-at]
 
 A server in a process of its own sends EVENTS distinct notifications as fast as they are taken: of ten, eight are detail
 events of 0.6 KB and two are snapshots of 3 KB. Three times in turns, each in a process and a file of its own with
@@ -12,6 +12,8 @@ events of 0.6 KB and two are snapshots of 3 KB. Three times in turns, each in a 
 Printed for each: notifications a second, CPU seconds for a thousand; the ratios of both; of rollbook, the CPU seconds of
 each stage for a thousand, what was dropped, and the most memory. With --busy, another process uses a core all the time.
 With --locked, another program has rollbook's file locked for twelve seconds in the middle of the flood.
+With --looked-at, the contenders are rollbook with its port, and the same with 50 pages open at it, which another process
+keeps open as browsers do: the ratio of the rates is what looking costs.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ import hashlib
 import json
 import multiprocessing
 import resource
+import socket
 import sqlite3
 import statistics
 import sys
@@ -42,6 +45,7 @@ from tests.benchmarks.bench_notifications import answer_of, serve, snapshot  # n
 
 ROUNDS = 3
 LOCKED = 12.0  # seconds
+PAGES = 50
 MEMBERS = ("customer.start", "flow.start", "flow.end", "acd.start", "acd.end", "user.start", "user.end", "customer.end")
 
 
@@ -166,7 +170,56 @@ def lock(path: str) -> None:
         database.execute("ROLLBACK")
 
 
-def rollbook(port: int, events: int, path: str, answer: Any) -> None:
+def keep_open(address: str, opened: Any) -> None:
+    """Open pages, and read on what they are sent, as browsers do. opened: a value that gets the number of messages."""
+    from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
+
+    sent = 0
+
+    async def read_on(session: ClientSession) -> None:
+        nonlocal sent
+        async with session.get(f"{address}/") as page:
+            await page.read()
+        async with session.get(f"{address}/live") as answer:
+            async for line in answer.content:
+                sent += line.startswith(b"data: ")
+                opened.value = sent
+
+    async def page(session: ClientSession) -> None:
+        while True:  # the daemon is not there yet, or has no place for so many at once
+            with contextlib.suppress(ClientError):
+                await read_on(session)
+            await asyncio.sleep(0.05)
+
+    async def main() -> None:
+        async with ClientSession(timeout=ClientTimeout(total=None), connector=TCPConnector(limit=0)) as session:
+            await asyncio.gather(*(page(session) for _ in range(PAGES)))
+
+    asyncio.run(main())
+
+
+def with_port(port: int, events: int, path: str, answer: Any) -> None:
+    """The daemon with its HTTP port, at which nobody asks."""
+    rollbook(port, events, path, answer, health=f"127.0.0.1:{free_port()}")
+
+
+def looked_at(port: int, events: int, path: str, answer: Any) -> None:
+    """The daemon with its HTTP port and pages open at it."""
+    health = f"127.0.0.1:{free_port()}"
+    sent = multiprocessing.Value("i", 0)
+    browsers = multiprocessing.Process(target=keep_open, args=(f"http://{health}", sent), daemon=True)
+    browsers.start()
+    rollbook(port, events, path, answer, health=health, sent=sent)
+    browsers.terminate()
+
+
+def free_port() -> int:
+    """A port that nobody listens at."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def rollbook(port: int, events: int, path: str, answer: Any, *, health: str | None = None, sent: Any = None) -> None:
     """The daemon, without its reconciler, until every notification is a durable row or dropped."""
     from realtime.daemon.daemon import Daemon, Options
     from realtime.storing.store_frames import FrameStore
@@ -186,7 +239,9 @@ def rollbook(port: int, events: int, path: str, answer: Any) -> None:
     stages.watch(live_picture, "gather", "gather")
     address = f"http://127.0.0.1:{port}"
     settings = dataclasses.replace(
-        Settings(api_url=address, login_url=address, client_id="a", client_secret=Secret("b")), store_path=Path(path)
+        Settings(api_url=address, login_url=address, client_id="a", client_secret=Secret("b")),
+        store_path=Path(path),
+        health=health,
     )
 
     async def main() -> dict[str, Any]:
@@ -209,11 +264,19 @@ def rollbook(port: int, events: int, path: str, answer: Any) -> None:
                     threading.Thread(target=lock, args=(path,)).start()
         ended, whole, loop = time.perf_counter(), time.process_time() - cpu, time.thread_time() - loop
         split = stages.split(loop, whole)
+        messages = 0 if sent is None else sent.value
         daemon.stop()
         await running
         # The first look that saw one came up to 20 ms after it; that is rollbook's loss.
         most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        return {"seconds": ended - began + 0.02, "cpu": whole, "stages": split, "dropped": dropped, "most": most}
+        return {
+            "seconds": ended - began + 0.02,
+            "cpu": whole,
+            "stages": split,
+            "dropped": dropped,
+            "most": most,
+            "messages": messages,
+        }
 
     answer.send(asyncio.run(main()))
 
@@ -236,21 +299,24 @@ def main() -> None:
     for process in beside:
         process.start()
     port = ours.recv()
-    runs: dict[str, list[dict[str, Any]]] = {"bare": [], "rollbook": []}
+    contenders = {"bare": bare, "rollbook": rollbook}
+    if "--looked-at" in sys.argv:
+        contenders = {"with port": with_port, "looked at": looked_at}
+    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in contenders}
     for _ in range(ROUNDS):
-        for name, contender in (("bare", bare), ("rollbook", rollbook)):
+        for name, contender in contenders.items():
             found = answer_of(contender, port, events)
             runs[name].append(found)
             dropped = f", {found['dropped']:,} dropped, {found['most']:.0f} MB" if "dropped" in found else ""
+            looks = f", {found['messages']:,} messages to pages" if found.get("messages") else ""
             cpu = found["cpu"] / events * 1000
-            print(f"{name:<10}{events / found['seconds']:>8,.0f}/s   {cpu:.4f} CPU s for 1,000{dropped}")
+            print(f"{name:<10}{events / found['seconds']:>8,.0f}/s   {cpu:.4f} CPU s for 1,000{dropped}{looks}")
     rate = {name: statistics.median(events / found["seconds"] for found in each) for name, each in runs.items()}
     cost = {name: statistics.median(found["cpu"] for found in each) for name, each in runs.items()}
-    print(
-        f"ratio     {rate['rollbook'] / rate['bare']:.2f} of the rate, {cost['rollbook'] / cost['bare']:.2f} of the CPU"
-    )
-    for stage in runs["rollbook"][0]["stages"]:
-        seconds = statistics.median(found["stages"][stage] for found in runs["rollbook"])
+    first, second = contenders
+    print(f"ratio     {rate[second] / rate[first]:.3f} of the rate, {cost[second] / cost[first]:.3f} of the CPU")
+    for stage in runs[second][0]["stages"]:
+        seconds = statistics.median(found["stages"][stage] for found in runs[second])
         print(f"  {stage:<36}{seconds / events * 1000:.4f}")
     for process in beside:
         process.terminate()

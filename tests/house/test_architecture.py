@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from realtime.commands.options import demo
+from tests import newcomer
 from tests.helpers.paths import ROOT
 
 # From the ground up. `rollbook` alone is the umbrella command: the files directly below rollbook/.
@@ -204,6 +206,16 @@ def test_the_readmes_test_command_is_what_ci_runs() -> None:
     command = "python3 -m venv .venv && .venv/bin/pip install -q -e '.[test]' && .venv/bin/python -m pytest -q"
     assert command in (ROOT / "README.md").read_text()
     assert command in (ROOT / ".ci" / "run").read_text()
+
+
+def test_the_readmes_first_commands_are_those_that_are_timed() -> None:
+    """Two lines: the first installs and plays the demo, the second shows the page of the store that it has made."""
+    first, second = newcomer.commands((ROOT / "README.md").read_text())
+    assert newcomer.steps(first)[-1] == [".venv/bin/rollbook", "demo"]
+    [[program, command, *options]] = newcomer.steps(second)
+    assert (program, command, options[0]) == (".venv/bin/rollbook", "page", "--db")
+    made = next(option.default for option in demo.params if option.name == "path")
+    assert Path(options[1]) == made
 
 
 def names(tree: ast.AST) -> Iterator[tuple[str, int]]:

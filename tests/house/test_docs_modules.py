@@ -170,3 +170,14 @@ def rooms_of_python() -> Iterator[Iterator[Path]]:
     """The modules of each package."""
     for package in ("realtime", "reconcile", "rollbook"):
         yield (ROOT / package).rglob("*.py")
+
+
+def test_every_picture_is_shown_and_is_made_by_the_script() -> None:
+    """Each picture of docs/pictures/ is small, stands on some page, and `tests/pictures.py` has its name; none lacks."""
+    pictures = {path.name: path for path in (DOCS / "pictures").iterdir()}
+    shown = {name for page in all_pages() for name in re.findall(r"pictures/([\w.-]+)\)", page.read_text("utf-8"))}
+    assert shown == set(pictures)
+    script = (ROOT / "tests" / "pictures.py").read_text("utf-8")
+    for name, path in pictures.items():
+        assert path.stat().st_size <= 300_000, name
+        assert f'"{path.stem}"' in script or name in script, name

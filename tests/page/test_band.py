@@ -12,13 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import from_text, to_text
 from rollbook.page import render
 from rollbook.page.views import address, band, band_picture, overview
 from rollbook.page.views.address import ShownTime
-from rollbook.page.views.band import Rows
+from rollbook.page.views.band import Rows, Unit, Zoom
+from rollbook.store.commands.live import bands, frame
 from rollbook.store.tables import readiness, schema
-from rollbook.store.views import page_rows
+from rollbook.store.views import page_rows, time_pieces
 from rollbook.store.views.reports import worst
 from rollbook.store.vocabulary import Verdict
 from tests.helpers.staged_store import bare_windows
@@ -43,7 +45,7 @@ def migrated() -> bytes:
 
 def rows_of(db: sqlite3.Connection, length: int = page_rows.DAY) -> Rows:
     """What the page makes of a ledger before it knows which time is shown."""
-    pieces = band.pieces(page_rows.stretches(db))
+    pieces = time_pieces.pieces(page_rows.stretches(db))
     return Rows(pieces, band.seconds_by_day(pieces), page_rows.counts(db, length))
 
 
@@ -111,7 +113,7 @@ def test_the_band_says_complete_of_no_more_than_the_gate(
     since, complete_until, _ = readiness.until(ledger.db)
     assert since is not None
     reached = since
-    for piece in band.pieces(page_rows.stretches(ledger.db)):
+    for piece in time_pieces.pieces(page_rows.stretches(ledger.db)):
         if piece.verdict not in (Verdict.COMPLETE, Verdict.SETTLED):
             break
         reached = piece.end
@@ -156,15 +158,60 @@ def test_the_buckets_are_as_short_as_fits(days: float, unit: str) -> None:
 def test_a_proof_counts_unless_a_later_failure_is_no_wider() -> None:
     """A wide failure says nothing of the windows inside it; a narrow one takes away its part of a wide proof."""
     inside = Ledger([(0, 48, Verdict.FAILED), *((number, 1, Verdict.COMPLETE) for number in range(48))])
-    assert [piece.verdict for piece in band.pieces(page_rows.stretches(inside.db))] == [Verdict.COMPLETE]
+    assert [piece.verdict for piece in time_pieces.pieces(page_rows.stretches(inside.db))] == [Verdict.COMPLETE]
     taken = Ledger([(0, 48, Verdict.COMPLETE), (47, 1, Verdict.FAILED)])
-    assert [piece.verdict for piece in band.pieces(page_rows.stretches(taken.db))] == [Verdict.COMPLETE, Verdict.FAILED]
+    assert [piece.verdict for piece in time_pieces.pieces(page_rows.stretches(taken.db))] == [
+        Verdict.COMPLETE,
+        Verdict.FAILED,
+    ]
+
+
+def test_a_stretch_of_time_counts_once_in_the_terminal_too() -> None:
+    """Failed over proven and the other way round: `status --watch` shows as proven what the page does, and no more."""
+    wide_failed = Ledger([(0, 8, Verdict.FAILED), *((number, 1, Verdict.COMPLETE) for number in range(8))])
+    assert in_the_terminal(wide_failed) == "=" * 8
+    narrow_failed = Ledger([(0, 8, Verdict.SETTLED), (7, 1, Verdict.FAILED)])
+    assert in_the_terminal(narrow_failed) == "#######X"
+
+
+@settings(max_examples=30)
+@given(windows=LEDGERS)
+def test_the_terminal_says_what_the_page_says(windows: list[tuple[int, int, Verdict]]) -> None:
+    """Each character of `status --watch` is the worst verdict of the page's column of the same time."""
+    ledger = Ledger(windows)
+    extent = page_rows.extent(ledger.db)
+    assert extent is not None
+    said = look_at(ledger).all_time
+    assert said is not None
+    edges, states = said
+    zoom = Zoom(Unit("window", HALF_HOUR, page_rows.MINUTE), tuple(edges))
+    compared = 0
+    for state, bucket in zip(states, band.buckets(zoom, ledger.rows(page_rows.MINUTE)), strict=True):
+        if extent[0] <= bucket.start and bucket.end <= extent[1]:
+            assert state == (bucket.worst or bands.NO_WINDOW)
+            compared += 1
+    assert compared >= len(edges) - 3
+
+
+def look_at(ledger: Ledger) -> frame.Picture:
+    """What the terminal shows once all of the ledger's time is over and past the lag."""
+    extent = page_rows.extent(ledger.db)
+    assert extent is not None
+    shown = Settings(store_path=Path("rollbook.db"))
+    return frame.look(ledger.db, shown, from_text(extent[1]) + shown.lag + shown.width)
+
+
+def in_the_terminal(ledger: Ledger) -> str:
+    """Its band of all time, in ASCII, without what is to come."""
+    said = look_at(ledger).all_time
+    assert said is not None
+    return bands.drawn(said[1], plain=True)[:8]
 
 
 def test_time_without_a_window_is_worse_than_any_verdict() -> None:
     """A hole between windows is a stretch of its own, and the worst of its bucket."""
     ledger = Ledger([(0, 1, Verdict.SETTLED), (4, 1, Verdict.FAILED)])
-    assert [piece.verdict for piece in band.pieces(page_rows.stretches(ledger.db))] == [
+    assert [piece.verdict for piece in time_pieces.pieces(page_rows.stretches(ledger.db))] == [
         Verdict.SETTLED,
         None,
         Verdict.FAILED,

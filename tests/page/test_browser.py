@@ -135,13 +135,41 @@ async def test_a_page_is_kept_up_to_date_while_somebody_looks(store: Path) -> No
         await first.focus()
         await page.keyboard.press("ArrowRight")
         assert await page.evaluate("document.activeElement === document.querySelectorAll('svg.band a')[1]")
-        assert browser.site.site._streams == 1
+        assert browser.site.site.streams.open == 1
         await page.evaluate(
             "Object.defineProperty(document, 'hidden', {value: true}); document.dispatchEvent(new Event('visibilitychange'))"
         )
         async with asyncio.timeout(120):
-            while browser.site.site._streams:
+            while browser.site.site.streams.open:
                 await asyncio.sleep(0.05)
+
+
+async def test_pages_of_windows_and_conversations_get_themselves_anew(tmp_path: Path) -> None:
+    """What changed in the store is shown without a reload, and what was unfolded stays so."""
+    path = tmp_path / "rollbook.db"
+    staged(path, days=1, per_hour=1)
+
+    def change(statement: str) -> None:
+        with closing(sqlite3.connect(path)) as db:
+            db.execute(statement)
+            db.commit()
+        for entry in browser.site.site.feed._entries.values():
+            entry.read_at -= 1_000
+
+    async with browsing(path) as browser:
+        window = await browser.look("/windows/2026-03-05T05:00Z")
+        await window.locator("#live-state", has_text="Kept up to date").wait_for(timeout=120_000)
+        change("UPDATE windows SET reason = 'looked at again' WHERE start = '2026-03-05T05:00:00.000Z'")
+        await window.locator(".state", has_text="looked at again").wait_for(timeout=120_000)
+        await window.context.close()
+        with closing(sqlite3.connect(path)) as db:
+            [identity] = db.execute("SELECT conversation_id FROM conversations WHERE details <> '' LIMIT 1").fetchone()
+        page = await browser.look(f"/conversations/{identity}")
+        await page.locator("#live-state", has_text="Kept up to date").wait_for(timeout=120_000)
+        await page.locator("#details summary").click()
+        change("UPDATE conversation_rows SET first_seen_at = '2026-03-05T09:09:09.000Z'")
+        await page.locator(".story", has_text="09:09:09").wait_for(timeout=120_000)
+        assert await page.locator("#details").get_attribute("open") == ""
 
 
 async def test_a_page_prints(store: Path) -> None:

@@ -20,6 +20,7 @@ from rollbook.genesys.errors import RollbookError
 from rollbook.genesys.messages.details import parse_page
 from rollbook.genesys.messages.notification import Notification, parse_frame
 from rollbook.genesys.times import Interval, from_text, to_text
+from rollbook.page import streams
 from rollbook.page.server import HttpServer
 from rollbook.page.views.address import ShownTime
 from rollbook.page.vitals import DaemonVitals, Line
@@ -31,7 +32,7 @@ from rollbook.store.tables.conversations import Read
 from rollbook.store.tables.windows import RunRecord
 from rollbook.store.vocabulary import Verdict
 from tests.helpers.peek import peek
-from tests.helpers.shown_page import shown
+from tests.helpers.shown_page import Shown, shown
 from tests.helpers.staged_store import LAG, NOW, WIDTH, bare_windows, staged
 
 TOKEN = "a-token-of-many-letters"
@@ -349,7 +350,8 @@ async def test_a_page_lets_in_nothing_but_its_own_files(store: Path) -> None:
 
 async def test_another_name_and_another_machine_are_refused(store: Path) -> None:
     """A name that leads here is refused on every page; with a token, none but the form and the style is shown without."""
-    paths = ("/", "/status.json", "/status.txt", "/windows/2026-03-04", "/conversations/x", "/live", "/page.js")
+    at_once = ("/", "/status.json", "/status.txt", "/windows/2026-03-04", "/conversations/x", "/page.js")
+    paths = (*at_once, "/live", "/live/windows/2026-03-04", "/live/conversations/x")
     async with shown(store) as page:
         for path in paths:
             assert (await page.get(path, Host="evil.example:80")).status == 421
@@ -408,7 +410,7 @@ async def test_an_open_page_gets_the_parts_that_changed(tmp_path: Path) -> None:
     path = tmp_path / "rollbook.db"
     _settled(path)
     async with shown(path) as page:
-        pieces = page.site._changes(ShownTime())
+        pieces = page.site.streams.begin(lambda: page.site._parts(ShownTime()))
         assert (await anext(pieces)).startswith(b"retry")
         message = await anext(pieces)
         parts = json.loads(message.decode().removeprefix("data: "))
@@ -420,6 +422,54 @@ async def test_an_open_page_gets_the_parts_that_changed(tmp_path: Path) -> None:
         async with asked as answer:
             assert answer.headers["Content-Type"] == "text/event-stream"
             assert (await answer.content.readline()).startswith(b"retry")
+
+
+async def first_message(page: Shown, path: str) -> dict[str, str]:
+    """What a page that is opened now is sent first."""
+    async with page._session.get(f"{page.address}/live{path}") as answer:
+        while not (line := await answer.content.readline()).startswith(b"data: "):
+            assert line
+        return dict(json.loads(line.removeprefix(b"data: ")))
+
+
+async def test_windows_and_conversations_know_that_they_are_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While nothing changes, an open page is sent its own digest, and all who look share the look; then another.
+
+    What is no longer in the store has an empty one.
+    """
+    monkeypatch.setattr(streams, "_FIRST", 0.0)
+    path = tmp_path / "rollbook.db"
+    staged(path, days=1, per_hour=1)
+    identity = of(path, "SELECT conversation_id FROM gaps ORDER BY 1 LIMIT 1")
+    window = of(path, f"SELECT window_start FROM gaps WHERE conversation_id = '{identity}'")
+    paths = [f"/windows/{window}", f"/conversations/{identity}"]
+
+    async def sent(page: Shown) -> list[tuple[str, str]]:
+        for entry in page.site.feed._entries.values():
+            entry.read_at -= 1_000  # everything that was seen is old
+        found = [await first_message(page, each) for each in paths]
+        return [(each["digest"], each["as-of"]) for each in found]
+
+    async with shown(path) as page:
+        own = [re.findall(r'data-digest="(\w+)"', (await page.get(each)).text) for each in paths]
+        first = await sent(page)
+        assert [[digest] for digest, _ in first] == own
+        assert {as_of for _, as_of in first} == {"2026-03-05 10:07:00"}
+        reads = page.source.reads
+        for each in paths:
+            assert (await first_message(page, each))["digest"]
+        assert page.source.reads == reads
+        with closing(sqlite3.connect(path)) as db:
+            db.execute("UPDATE gap_rows SET filled_at = '2026-03-05T10:07:30.000Z' WHERE window_start = ?", (window,))
+            db.commit()
+        page.source.time += timedelta(minutes=1)
+        second = await sent(page)
+        assert all(before[0] != after[0] for before, after in zip(first, second, strict=True))
+        assert {as_of for _, as_of in second} == {"2026-03-05 10:08:00"}
+        assert (await first_message(page, "/conversations/00000000-0000-4000-8000-000000000000"))["digest"] == ""
+        assert (await page.get("/live/windows/then")).status == 400
 
 
 # Strangers' texts

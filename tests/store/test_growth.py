@@ -42,6 +42,12 @@ def test_growth_is_measured_over_a_week() -> None:
     )
 
 
+def test_what_lasts_for_years_is_said_in_years() -> None:
+    """Nobody reads 16,000 days."""
+    found = growth.growth(at(0, 1 * GB, free=36_500 * GB), [at(1, 0)])
+    assert found.words.endswith(", for 100 years at this rate")
+
+
 @pytest.mark.parametrize("earlier", [[], [at(0.1, 1)], [at(8, 1)]], ids=["a new store", "a few hours", "only long ago"])
 def test_too_little_is_no_forecast(earlier: list[Sizes]) -> None:
     """Without a measurement of half a day to a week ago nothing is said of a rate."""

@@ -1,6 +1,9 @@
 // Keeps the page up to date while somebody looks at it: replaces its parts when the server sends newer ones.
 (() => {
+  const main = document.getElementById("main");
   const state = document.getElementById("live-state");
+  // The first page is sent its parts; another gets itself anew when the digest of what it shows has changed.
+  const source = "/live" + (main.dataset.digest === undefined ? location.search : location.pathname);
   let stream = null;
   let lost = false;
   const say = (text) => { state.textContent = text; };
@@ -15,16 +18,29 @@
     if (focused) [...part.querySelectorAll("a")].find((each) => each.getAttribute("href") === focused)?.focus();
   };
 
+  const renew = async (digest) => {
+    if (digest === undefined || digest === main.dataset.digest) return;
+    const answer = await fetch(location.href);
+    if (answer.status >= 500) throw new Error(answer.statusText);
+    const newer = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("main");
+    main.dataset.digest = newer.dataset.digest ?? "";
+    replace("main", newer.innerHTML);
+  };
+
+  const lose = () => { lost = true; say("The server does not answer now; what you see may be old."); };
   const begin = () => {
     if (stream || document.hidden) return;
-    stream = new EventSource("/live" + location.search);
-    stream.onmessage = (event) => {
-      for (const [id, html] of Object.entries(JSON.parse(event.data))) replace(id, html);
+    stream = new EventSource(source);
+    stream.onmessage = async (event) => {
+      const { digest, ...parts } = JSON.parse(event.data);
+      // What could not be had is asked for by a new stream, whose first message has all.
+      try { await renew(digest); } catch { lose(); end(); setTimeout(begin, 5000); return; }
+      for (const [id, html] of Object.entries(parts)) replace(id, html);
       lost = false;
       say("Kept up to date.");
     };
     stream.onopen = () => { if (!lost) say("Kept up to date."); };
-    stream.onerror = () => { lost = true; say("The server does not answer now; what you see may be old."); };
+    stream.onerror = lose;
   };
   const end = () => { stream?.close(); stream = null; };
 

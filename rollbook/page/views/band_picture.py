@@ -72,7 +72,7 @@ def picture(zoom: Zoom, made: Sequence[Bucket], shown: ShownTime) -> BandPicture
     marks: dict[str, list[str]] = {}
     received, missed, off, links = [], [], [], []
     # Where columns are few and wide, a mark that is as wide is no shape any more.
-    wide = min(max(len(made) * 0.2, 3.0), _COLUMN)
+    wide = min(max(len(made) * 0.2, 0.4), _COLUMN)
     for at, bucket in enumerate(made):
         x = at * STEP
         links.append(_link(bucket, zoom, shown, x))

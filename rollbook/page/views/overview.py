@@ -254,7 +254,7 @@ def quality(calls: int, classes: Mapping[float, int], legs: Sequence[Row]) -> di
     step = WIDTH / len(bounds)
     bars = [
         {
-            "label": f"under {bounds[1]:g}" if not at else f"{bound:g}",
+            "label": f"< {bounds[1]:g}" if not at else f"{bound:g}",
             "number": classes.get(bound, 0),
             "path": charts.columns([classes.get(bound, 0)], step=step, height=HEIGHT, most=most, gap=step * 0.12),
             "x": charts.number(at * step),

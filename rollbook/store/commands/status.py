@@ -108,12 +108,12 @@ def _capture(capture: dict[str, Any]) -> Iterator[str]:
     last = f", the last on {_minute(capture['last_event_at'])}" if capture["events"] else ""
     yield _field("events", f"{capture['events']:,}{last}")
     day = capture["last_day"]
-    yield _field("last day", f"{_percent(day['share'])} of the time of {day['topics']:,} topics was listened to")
+    yield _field("last day", f"{_percent(day['share'])} of the time of {count(day['topics'], 'topic')} was listened to")
     for hole in day["holes"]:
         start, end = hole["start"][11:16], hole["end"][11:16]
         if start == end:
             start, end = hole["start"][11:19], hole["end"][11:19]
-        yield _field("", f"not heard {start} to {end} UTC, {hole['topics']:,} topics: {hole['reason']}")
+        yield _field("", f"not heard {start} to {end} UTC, {count(hole['topics'], 'topic')}: {hole['reason']}")
     if day["more_holes"]:
         yield _field("", f"and {day['more_holes']:,} earlier ones (table coverage)")
 
@@ -171,7 +171,7 @@ def _store(store: dict[str, Any]) -> Iterator[str]:
 
 
 def _rejected(refused: list[dict[str, Any]]) -> Iterator[str]:
-    yield _field("not heard", f"{len(refused):,} topics were refused (table rejected_topics)")
+    yield _field("not heard", f"{count(len(refused), 'topic was', 'topics were')} refused (table rejected_topics)")
     missing = sorted({name for topic in refused for name in topic["missing_permissions"]})
     if missing:
         yield _field("", f"missing permission: {', '.join(missing)}")

@@ -200,20 +200,6 @@ def covered(connection: sqlite3.Connection, filter: str) -> list[tuple[str, str]
     return found
 
 
-def runs_of_verdicts(connection: sqlite3.Connection, filter: str = "") -> list[tuple[str, str, str]]:
-    """(start, end, verdict) of windows that follow each other with the same verdict, each run of them as one stretch.
-
-    SQLite walks the windows here too: years of them are a few stretches.
-    """
-    query = (
-        'SELECT min(start), max("end"), verdict FROM (SELECT start, "end", verdict, sum(is_first) OVER'
-        ' (ORDER BY start, "end") AS run FROM (SELECT start, "end", verdict,'
-        ' (start IS NOT lag("end") OVER in_order OR verdict IS NOT lag(verdict) OVER in_order) AS is_first'
-        ' FROM windows WHERE filter = ? WINDOW in_order AS (ORDER BY start, "end"))) GROUP BY run ORDER BY 1, 2'
-    )
-    return connection.execute(query, (filter,)).fetchall()
-
-
 # The columns of `window_runs` that a run brings, its figures aside.
 _OF_RUN: Final = tuple(
     name

@@ -57,7 +57,8 @@ class Growth:
             said.append(f"{shown_size(self.a_day)} more a day")
         free = f"{shown_size(self.now.disk_free)} are free"
         if self.full_in is not None:
-            free += f", for {self.full_in.days:,} days at this rate"
+            years, days = self.full_in.days // 365, self.full_in.days
+            free += f", for {years:,} years at this rate" if years >= 3 else f", for {days:,} days at this rate"
         return ", ".join([*said, free])
 
 

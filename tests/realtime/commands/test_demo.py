@@ -175,5 +175,6 @@ async def test_a_day_of_long_calls_and_late_statistics_is_counted_exactly(
     for counted in day.counted:
         shown = f"{counted.name} {counted.calls} {counted.twice} {counted.missed} {counted.early}"
         assert any(line.startswith(shown) for line in lines), shown
-    assert [line.split()[0] for line in lines if line][-5:] == ["Done", "rollbook", "sqlite-utils", "rollbook", "pip"]
+    ends = ["Done", "rollbook", "sqlite-utils", "rollbook", "pip", "Status"]
+    assert [line.split()[0] for line in lines if line][-6:] == ends
     assert json.dumps(day.as_dict())

@@ -1,8 +1,6 @@
 """Bands of time in characters, held against the same time cut into minutes."""
 
-import sqlite3
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from itertools import pairwise
 
 import pytest
@@ -11,12 +9,12 @@ from hypothesis import strategies as st
 
 from rollbook.genesys.times import to_text
 from rollbook.store.commands.live import bands
-from rollbook.store.tables import schema, windows
 from rollbook.store.tables.coverage import Span
-from rollbook.store.vocabulary import Verdict
+from rollbook.store.views.reports import worst
+from rollbook.store.views.time_pieces import Piece
+from rollbook.store.vocabulary import PROVEN, Verdict
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
-ORDER = list(bands.MARKS)
 # Six hours in steps of ten minutes, as API text.
 STEPS = [to_text(START + timedelta(minutes=10 * step)) for step in range(37)]
 PLACES = st.integers(0, 36)
@@ -27,28 +25,9 @@ def at(minutes: int) -> str:
     return to_text(START + timedelta(minutes=minutes))
 
 
-WINDOWS = st.lists(
-    st.tuples(PLACES, st.integers(1, 12), st.sampled_from([verdict.value for verdict in Verdict]))
-    .filter(lambda window: sum(window[:2]) < len(STEPS))
-    .map(lambda window: (STEPS[window[0]], STEPS[window[0] + window[1]], window[2])),
-    max_size=8,
-)
+# A verdict for each step, or no window.
+LEDGERS = st.lists(st.sampled_from([None, *Verdict]), max_size=len(STEPS) - 1)
 FEW = settings(max_examples=50)
-
-
-@cache
-def ledger_in_memory() -> sqlite3.Connection:
-    """A new store in memory, made once."""
-    db = sqlite3.connect(":memory:", isolation_level=None)
-    schema.migrate(db)
-    return db
-
-
-def ledger() -> sqlite3.Connection:
-    """A store in memory without windows."""
-    db = ledger_in_memory()
-    db.execute("DELETE FROM windows")
-    return db
 
 
 def test_every_state_has_a_shape_of_its_own() -> None:
@@ -75,49 +54,29 @@ def test_cells_reach_from_the_start_over_the_end(first: int, length: int, most: 
 
 
 @FEW
-@given(WINDOWS, PLACES, st.integers(1, 12))
-def test_a_cell_shows_the_worst_of_its_time(found: list[tuple[str, str, str]], open_from: int, most: int) -> None:
-    """No window in it is worse than what it shows; closed time without a window shows, and nothing is invented."""
+@given(LEDGERS, PLACES, st.integers(1, 12))
+def test_a_cell_shows_the_worst_of_its_time(found: list[Verdict | None], open_from: int, most: int) -> None:
+    """No moment of it is worse than what it shows; closed time without a window shows, and nothing is invented.
+
+    Time to come makes a cell pending, unless something in it is worse than a proof.
+    """
     edges = bands.edges(START, START + timedelta(minutes=359), most)
-    states = bands.verdicts(found, edges, STEPS[open_from])
-    for state, first, last in zip(states, edges, edges[1:], strict=False):
-        possible = [verdict for start, end, verdict in found if start < last and end > first]
-        bare = [
-            step
-            for step in STEPS[:-1]
-            if first <= step < last and not any(start <= step < end for start, end, _ in found)
-        ]
-        if any(step < STEPS[open_from] for step in bare):
-            possible.append(bands.NO_WINDOW)
-        if bare or last > STEPS[-1]:
-            possible.append(Verdict.PENDING.value)
-        assert state == max(possible, key=ORDER.index)
+    pieces = [Piece(STEPS[at], STEPS[at + 1], verdict) for at, verdict in enumerate(found) if verdict is not None]
+    verdicts = [*found, *[None] * (len(STEPS) - len(found))]
+    for state, first, last in zip(bands.verdicts(pieces, edges, STEPS[open_from]), edges, edges[1:], strict=False):
+        inside = [at for at, step in enumerate(STEPS) if first <= step < last]
+        to_come = [at for at in inside if verdicts[at] is None and at >= open_from]
+        closed = [verdicts[at] for at in inside if at not in to_come]
+        expected = worst(closed) if closed else Verdict.PENDING
+        if to_come and expected in PROVEN:
+            expected = Verdict.PENDING
+        assert state == (expected or bands.NO_WINDOW)
 
 
-@FEW
-@given(WINDOWS)
-def test_windows_that_follow_each_other_are_a_run(found: list[tuple[str, str, str]]) -> None:
-    """Runs of a verdict say of each minute what the windows say of it."""
-    db = ledger()
-    rows = {(start, end): verdict for start, end, verdict in found}
-    db.executemany(
-        'INSERT INTO windows (start, "end", verdict) VALUES (?, ?, ?)', [(*key, value) for key, value in rows.items()]
-    )
-    runs = windows.runs_of_verdicts(db)
-
-    def said(spans: list[tuple[str, str, str]]) -> list[set[str]]:
-        return [{verdict for start, end, verdict in spans if start <= step < end} for step in STEPS]
-
-    assert said(runs) == said([(*key, value) for key, value in rows.items()])
-    assert len(runs) <= len(rows)
-
-
-def test_years_of_windows_are_a_few_runs() -> None:
-    """A thousand settled half hours with a failed one among them are three stretches."""
-    db = ledger()
-    rows = [(at(30 * n), at(30 * n + 30), "failed" if n == 400 else "settled") for n in range(1000)]
-    db.executemany('INSERT INTO windows (start, "end", verdict) VALUES (?, ?, ?)', rows)
-    assert [verdict for *_, verdict in windows.runs_of_verdicts(db)] == ["settled", "failed", "settled"]
+def test_the_marks_are_in_the_order_of_the_verdicts_worth() -> None:
+    """The legend names them from the best to the worst."""
+    verdicts: list[str | None] = [None if state == bands.NO_WINDOW else state for state in bands.MARKS]
+    assert all(worst(verdicts[: place + 1]) == verdict for place, verdict in enumerate(verdicts))
 
 
 def span(first: int, last: int | None) -> Span:

@@ -1,4 +1,4 @@
-"""Bands of time in characters: a cell shows the worst verdict of its windows, or the share of it that was listened to.
+"""Bands of time in characters: a cell shows the worst verdict of its time, or the share of it that was listened to.
 
 Pure. A state is told by its character and by the word beside it in the legend; colour comes on top. Times are API text,
 which sorts as time does.
@@ -7,7 +7,7 @@ which sorts as time does.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Final, NamedTuple
@@ -16,7 +16,9 @@ from rollbook.genesys.times import from_text, to_text
 from rollbook.store.status import union
 from rollbook.store.tables import coverage
 from rollbook.store.tables.coverage import Span
-from rollbook.store.vocabulary import Verdict
+from rollbook.store.views.reports import worst
+from rollbook.store.views.time_pieces import Piece
+from rollbook.store.vocabulary import PROVEN, Verdict
 
 HALF_HOUR: Final = timedelta(minutes=30)
 # A stretch of closed time of which the ledger has no window.
@@ -31,17 +33,17 @@ class Mark(NamedTuple):
     style: str
 
 
-# From the best to the worst. Each has a shape of its own, for eyes and terminals without colour.
+# From the best to the worst, as `reports.worst` judges. Each has a shape of its own, for eyes and terminals without
+# colour.
 MARKS: Final[Mapping[str, Mark]] = {
     Verdict.SETTLED: Mark("█", "#", "green"),
     Verdict.COMPLETE: Mark("▓", "=", "green"),
     Verdict.OPEN: Mark("░", "o", "yellow"),
-    Verdict.PENDING: Mark("·", ".", ""),
     Verdict.DUE: Mark("◦", "d", "cyan"),
-    NO_WINDOW: Mark("?", "?", "magenta"),
+    Verdict.PENDING: Mark("·", ".", ""),
     Verdict.FAILED: Mark("X", "X", "bold red"),
+    NO_WINDOW: Mark("?", "?", "magenta"),
 }
-_BADNESS: Final = {state: place for place, state in enumerate(MARKS)}
 _HEIGHTS: Final = "▁▂▃▄▅▆▇"
 
 
@@ -53,39 +55,45 @@ def edges(start: datetime, end: datetime, most: int) -> list[str]:
     return [to_text(start + width * number) for number in range((end - start) // width + 2)]
 
 
-def verdicts(windows: Iterable[tuple[str, str, str]], edges: Sequence[str], open_from: str) -> list[str]:
-    """The worst state of each cell: that of its windows, or `NO_WINDOW` where closed time of it has none.
+def verdicts(pieces: Iterable[Piece], edges: Sequence[str], open_from: str) -> list[str]:
+    """The worst state of each cell, as `reports.worst` judges: `NO_WINDOW` where closed time of it has no window.
 
-    windows: (start, end, verdict). open_from: time from then on has not closed, and needs no window yet.
+    pieces: each moment once, in order. open_from: time from then on has not closed, and needs no window yet; a cell
+    with such time is pending, unless something in it is worse than a proof.
     """
-    worst = [Verdict.SETTLED.value] * (len(edges) - 1)
-    covered: list[list[tuple[str, str]]] = [[] for _ in worst]
-    for start, end, verdict in windows:
-        for place in range(max(0, bisect_right(edges, start) - 1), len(worst)):
+    found: list[set[Verdict | None]] = [set() for _ in edges[1:]]
+    to_come: set[int] = set()
+    for start, end, verdict in _whole(pieces, edges[0], edges[-1]):
+        closed = min(end, open_from) if verdict is None else end
+        for place in range(max(0, bisect_right(edges, start) - 1), len(found)):
             if edges[place] >= end:
                 break
-            covered[place].append((start, end))
-            worst[place] = max(worst[place], verdict, key=_BADNESS.__getitem__)
-    for place, spans in enumerate(covered):
-        first, last = edges[place], edges[place + 1]
-        if not _fill(spans, first, min(last, open_from)):
-            worst[place] = max(worst[place], NO_WINDOW, key=_BADNESS.__getitem__)
-        elif not _fill(spans, first, last):
-            worst[place] = max(worst[place], Verdict.PENDING, key=_BADNESS.__getitem__)
-    return worst
+            if max(start, edges[place]) < closed:
+                found[place].add(verdict)
+            if edges[place + 1] > closed < end:
+                to_come.add(place)
+    return [_state(verdicts, place in to_come) for place, verdicts in enumerate(found)]
 
 
-def _fill(spans: Iterable[tuple[str, str]], first: str, last: str) -> bool:
-    """Tell whether these cover [first, last)."""
-    if first >= last:
-        return True
-    for start, end in sorted(spans):
-        if start > first:
-            return False
-        first = max(first, end)
-        if first >= last:
-            return True
-    return False
+def _whole(pieces: Iterable[Piece], first: str, last: str) -> Iterator[Piece]:
+    """The pieces of [first, last), and those of no window before, between and behind them."""
+    for piece in pieces:
+        if piece.end <= first or piece.start >= last:
+            continue
+        if piece.start > first:
+            yield Piece(first, piece.start, None)
+        yield piece
+        first = piece.end
+    if first < last:
+        yield Piece(first, last, None)
+
+
+def _state(verdicts: Iterable[Verdict | None], to_come: bool) -> str:
+    found = list(verdicts)
+    state = worst(found)
+    if to_come and (not found or state in PROVEN):
+        return Verdict.PENDING
+    return NO_WINDOW if state is None else state
 
 
 def listening(spans: Sequence[Span], edges: Sequence[str], now: datetime) -> list[float | None]:

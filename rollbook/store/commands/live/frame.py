@@ -18,7 +18,9 @@ from rollbook.store.commands import status as status_lines
 from rollbook.store.commands.live import bands
 from rollbook.store.commands.live.bands import MARKS
 from rollbook.store.file.transactions import one_moment
-from rollbook.store.tables import coverage, windows
+from rollbook.store.tables import coverage
+from rollbook.store.views import page_rows, time_pieces
+from rollbook.store.views.time_pieces import Piece
 
 # (text, style) after each other make a line.
 Line = list[tuple[str, str]]
@@ -45,8 +47,8 @@ def look(db: sqlite3.Connection, settings: Settings, now: datetime) -> Picture:
     """Everything that a frame shows, read at one moment."""
     with one_moment(db):
         found = status_lines.collect(db, settings, now)
-        stretches = windows.runs_of_verdicts(db)
-        begin = found["since"] or (stretches[0][0] if stretches else None)
+        pieces = time_pieces.pieces(page_rows.stretches(db))
+        begin = found["since"] or (pieces[0].start if pieces else None)
         spans = coverage.overlapping(db, to_text(now - _DAY), to_text(now))
     if begin is None or from_text(begin) >= now:
         return Picture(at=now, found=found, day=None, listening=[], all_time=None)
@@ -57,14 +59,14 @@ def look(db: sqlite3.Connection, settings: Settings, now: datetime) -> Picture:
     return Picture(
         at=now,
         found=found,
-        day=(day, bands.verdicts(_after(stretches, begin), day, open_from)),
+        day=(day, bands.verdicts(_after(pieces, begin), day, open_from)),
         listening=bands.listening(spans, day, now),
-        all_time=(all_time, bands.verdicts(_after(stretches, begin), all_time, open_from)),
+        all_time=(all_time, bands.verdicts(_after(pieces, begin), all_time, open_from)),
     )
 
 
-def _after(stretches: Iterable[tuple[str, str, str]], begin: str) -> list[tuple[str, str, str]]:
-    return [stretch for stretch in stretches if stretch[1] > begin]
+def _after(pieces: Iterable[Piece], begin: str) -> list[Piece]:
+    return [piece for piece in pieces if piece.end > begin]
 
 
 def frame(picture: Picture, before: Picture | None, *, height: int, plain: bool) -> list[Line]:

@@ -12,10 +12,10 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -24,7 +24,10 @@ from rollbook.genesys.program import console
 from rollbook.genesys.program.settings import Settings
 from rollbook.store.book import Book
 from rollbook.store.commands.live import frame
-from rollbook.store.commands.live.frame import Picture
+from rollbook.store.commands.live.frame import Line, Picture
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 # Seconds between two frames: one a second, where a terminal far away may be sent four.
 EVERY: Final = 1.0
@@ -101,16 +104,13 @@ def screen() -> Iterator[Callable[[Picture, Picture | None], None]]:
     Stopped by Ctrl-Z, it gives the terminal back until it goes on.
     """
     from rich.live import Live
-    from rich.text import Text
 
     live = Live(console=console.out, screen=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
     plain = (console.out.encoding or "").replace("-", "").lower() != "utf8"
 
     def show(picture: Picture, before: Picture | None) -> None:
         lines = frame.frame(picture, before, height=console.out.size.height, plain=plain)
-        # The joint says that a line is cut, not gone on with, where a terminal is narrower.
-        joint = Text("\n", no_wrap=True, overflow="crop")
-        live.update(joint.join(Text.assemble(*line) for line in lines), refresh=True)
+        live.update(drawn(lines), refresh=True)
 
     def stop() -> None:
         live.stop()
@@ -119,3 +119,12 @@ def screen() -> Iterator[Callable[[Picture, Picture | None], None]]:
 
     with console.on_signals({signal.SIGTSTP: stop}), live:
         yield show
+
+
+def drawn(lines: Iterable[Line]) -> Text:
+    """A frame as rich draws it."""
+    from rich.text import Text
+
+    # The joint says that a line is cut, not gone on with, where a terminal is narrower.
+    joint = Text("\n", no_wrap=True, overflow="crop")
+    return joint.join(Text.assemble(*line) for line in lines)
