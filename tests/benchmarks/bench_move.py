@@ -97,7 +97,8 @@ def _multiply(path: Path, size: float) -> None:
         db.execute("CREATE TEMP TABLE first AS SELECT conversation_id, rowid AS place FROM conversations")
         db.execute("CREATE TEMP TABLE these AS SELECT conversation_id FROM conversations ORDER BY conversation_id")
         number = 0
-        while path.stat().st_size < size:
+        page = db.execute("PRAGMA page_size").fetchone()[0]
+        while db.execute("PRAGMA page_count").fetchone()[0] * page < size:
             number += 1
             day = f"{START:%Y-%m-}{int(f'{START:%d}') + number % 28:02d}"
             db.execute("BEGIN")

@@ -39,13 +39,23 @@ INTERVAL = "2026-03-02T10:00:00.000Z/2026-03-02T12:00:00.000Z"
 PAGE = 100
 
 
+def _ids(kind: str, many: int) -> list[str]:
+    draw = random.Random(kind)
+    return [str(uuid.UUID(int=draw.getrandbits(128))) for _ in range(many)]
+
+
+# What an organisation has, and its conversations name again and again.
+QUEUES, USERS, SKILLS = _ids("queues", 40), _ids("users", 200), _ids("skills", 30)
+EDGES, FLOWS, DIVISIONS = _ids("edges", 6), _ids("flows", 8), _ids("divisions", 4)
+
+
 def text(moment: datetime) -> str:
     """A time as the API writes it."""
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03}Z"
 
 
 def conversation(index: int, total: int) -> dict[str, Any]:
-    """A call with a transfer: six participants and 40 child rows."""
+    """A call with a transfer: six participants and 40 child rows. Ids of its own, and those of an organisation's things."""
     draw = random.Random(index)
 
     def some_id() -> str:
@@ -56,23 +66,23 @@ def conversation(index: int, total: int) -> dict[str, Any]:
     for place, purpose in enumerate(("customer", "ivr", "acd", "agent", "acd", "agent")):
         begun = start + timedelta(seconds=20 * place)
         session = {
-            "activeSkillIds": [some_id() for _ in range(6)],
+            "activeSkillIds": draw.sample(SKILLS, 6),
             "agentOwned": False,
             "ani": "tel:+13175550123",
             "direction": "inbound",
             "dnis": "tel:+18005550100",
-            "edgeId": some_id(),
+            "edgeId": draw.choice(EDGES),
             "eligibleAgentCounts": [draw.randrange(30) for _ in range(8)],
             "mediaType": "voice",
             "peerId": some_id(),
             "protocolCallId": some_id(),
             "provider": "Edge",
-            "proposedAgents": [{"agentRank": rank, "proposedAgentId": some_id()} for rank in range(5)],
+            "proposedAgents": [{"agentRank": rank, "proposedAgentId": draw.choice(USERS)} for rank in range(5)],
             "recording": True,
             "remote": "Mobile Number, Country",
             "remoteNameDisplayable": "Mobile Number",
             "requestedRoutings": ["Standard"],
-            "selectedAgentId": some_id(),
+            "selectedAgentId": draw.choice(USERS),
             "sessionDnis": "tel:+18005550100",
             "sessionId": some_id(),
             "usedRouting": "Standard",
@@ -86,8 +96,8 @@ def conversation(index: int, total: int) -> dict[str, Any]:
                     "conference": False,
                     "disconnectType": "peer",
                     "q850ResponseCodes": [16],
-                    "queueId": some_id(),
-                    "requestedRoutingSkillIds": [some_id() for _ in range(4)],
+                    "queueId": draw.choice(QUEUES),
+                    "requestedRoutingSkillIds": draw.sample(SKILLS, 4),
                     "segmentEnd": text(begun + timedelta(seconds=9)),
                     "segmentStart": text(begun),
                     "segmentType": kind,
@@ -107,13 +117,18 @@ def conversation(index: int, total: int) -> dict[str, Any]:
                 }
             ]
         if purpose == "ivr":
-            session["flow"] = {"flowId": some_id(), "flowName": "Main", "flowType": "INBOUNDCALL", "flowVersion": "7.0"}
+            session["flow"] = {
+                "flowId": draw.choice(FLOWS),
+                "flowName": "Main",
+                "flowType": "INBOUNDCALL",
+                "flowVersion": "7.0",
+            }
         participants.append(
             {
                 "participantId": some_id(),
                 "participantName": "Somebody",
                 "purpose": purpose,
-                "userId": some_id(),
+                "userId": draw.choice(USERS),
                 "sessions": [session],
             }
         )
@@ -121,7 +136,7 @@ def conversation(index: int, total: int) -> dict[str, Any]:
         "conversationEnd": text(start + timedelta(minutes=7)),
         "conversationId": some_id(),
         "conversationStart": text(start),
-        "divisionIds": [some_id()],
+        "divisionIds": [draw.choice(DIVISIONS)],
         "mediaStatsMinConversationMos": 3 + draw.random(),
         "mediaStatsMinConversationRFactor": 60 + 30 * draw.random(),
         "originatingDirection": "inbound",

@@ -2,14 +2,15 @@
 
     python tests/benchmarks/bench_store.py [CONVERSATIONS] [--status CONVERSATIONS]
 
-The conversations are those of bench_reconcile.py (40 child rows each, ids that never come again, which cannot be
-packed) and those of a simulated organisation; the events are sixteen detail events for one snapshot of 3 KB, and
+The conversations are those of bench_reconcile.py (40 child rows each, with ids of their own in each session, which
+cannot be packed) and those of a simulated organisation; the events are sixteen detail events for one snapshot of 3 KB, and
 snapshots alone. All are written as the product writes them, from the API's bytes to the commit, after as many as a
 dictionary is learnt from. The bytes are those of the pages in use, indexes included; the time is that of
 all threads of the process (user and system), which other work on the machine changes little.
 
-With --status: the time of `rollbook status` on a store of so many conversations (their rows alone), and then with a
-ledger of five years.
+With --status: the time of `rollbook status` on a store of so many conversations (their rows, two segments and two
+metrics of each), and then with a ledger of five years; and what the details of a window of 1,000 cost there, against
+the same in an empty store.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import argparse
 import json
 import re
 import sqlite3
+import statistics
 import sys
 import tempfile
 import time
@@ -51,6 +53,9 @@ PAGE: Final = 100
 GROUP: Final = 4
 # What is written before anything is measured: enough to learn a dictionary from.
 BEFORE: Final = 1_000
+# Conversations of a window, and windows that are measured.
+WINDOW: Final = 1_000
+ROUNDS: Final = 3
 _UUID: Final = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 Write = Callable[[Book, list[bytes]], None]
@@ -137,8 +142,23 @@ def of_status(total: int) -> None:
             " :at, :at, :at FROM n",
             {"at": AT},
         )
+        for table, columns, values in (
+            (
+                "segment_rows",
+                "segment_start, segment_end, segment_type, queue",
+                "strftime('%Y-%m-%dT%H:%M:%fZ', 1735689600 + i * 10, 'unixepoch'), :at, 'interact', i % 40",
+            ),
+            ("metric_rows", "name, value, emit_date", "'tHandle', i, :at"),
+        ):
+            connection.execute(
+                f"INSERT INTO {table} (id, session, position, {columns})"
+                f" {count.replace(str(total), str(2 * total))} SELECT ((i + 1) / 2 << 20) | (i & 1), 0, i & 1, {values}"
+                " FROM n",
+                {"at": AT},
+            )
         connection.commit()
         _print_status(path, f"{total:,} conversations")
+        _print_window(path, total)
         connection.execute(
             'INSERT INTO windows (start, "end", verdict, last_read_at, last_run_at) WITH RECURSIVE n (i) AS'
             f" (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {HALF_HOURS}) SELECT"
@@ -153,6 +173,25 @@ def of_status(total: int) -> None:
         connection.commit()
         connection.close()
         _print_status(path, "the same, all of it proven")
+
+
+def _print_window(path: Path, total: int) -> None:
+    world = World(1, bench_reconcile.START, 600, queues=6, users=12, variety=True)
+    lives = world.grow(bench_reconcile.START + timedelta(hours=WINDOW * ROUNDS / 500))[: WINDOW * ROUNDS]
+    records = [json.dumps(life.record, separators=(",", ":")).encode() for life in lives]
+    took: dict[bool, list[float]] = {True: [], False: []}
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(ROUNDS):
+            for is_large, store in ((False, Path(folder) / f"{number}.db"), (True, path)):
+                with Book.open(store, pack="none") as book:
+                    began = time.process_time()
+                    write_details(book, records[number * WINDOW : (number + 1) * WINDOW])
+                    took[is_large].append(time.process_time() - began)
+    alone, among = (statistics.median(took[is_large]) for is_large in (False, True))
+    print(
+        f"a window of {WINDOW:,}: {alone:.3f} s in an empty store, {among:.3f} s beside {total:,} conversations,"
+        f" {among / alone:.2f} times as long"
+    )
 
 
 def _print_status(path: Path, of: str) -> None:

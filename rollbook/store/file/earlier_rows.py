@@ -55,8 +55,8 @@ _READ: Final = schema.NUMBERS - 1
 _ADDED: Final[dict[int, tuple[str, ...]]] = {
     4: (
         "CREATE TEMP VIEW conversations AS SELECT c.*, CASE WHEN details IS NOT NULL AND (conversation_end IS NULL OR"
-        " (conversation_end = heard_end AND json_valid(details) AND json_extract(details, '$.conversationEnd') IS NULL))"
-        " THEN 1 ELSE 0 END AS details_open, CASE WHEN EXISTS (SELECT 1 FROM main.participant_attributes AS a"
+        " (conversation_end = heard_end AND json_valid(details) AND json_extract(details, '$.conversationEnd')"
+        " IS NULL)) THEN 1 ELSE 0 END AS details_open, CASE WHEN EXISTS (SELECT 1 FROM main.participant_attributes AS a"
         " WHERE a.conversation_id = c.conversation_id) THEN read_at END AS attributes_at, c.rowid AS rowid"
         " FROM main.conversations AS c",
         "CREATE TEMP VIEW windows AS SELECT w.*, (SELECT divisions_json FROM main.window_runs AS run"

@@ -98,7 +98,7 @@ def our_version() -> str | None:
 
 
 def has_to_be_moved(connection: sqlite3.Connection) -> bool:
-    """Tell whether the store has rows of a schema without numbers: they are moved to a new file, and no step is taken."""
+    """Tell whether the store has rows of a schema without numbers: they are moved to a new file; no step is taken."""
     if version_of(connection)[1] >= NUMBERS:
         return False
     there = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'conversations'").fetchone()
