@@ -38,6 +38,8 @@ MOST_ROWS: Final = 100_000 - 2 * PAGE_SIZE
 ROOMY: Final = 50_000
 _NARROWEST: Final = timedelta(seconds=2)
 _MOST_PIECES: Final = 8
+# No more at once where a total says that there is too much: it may be no true total, and each has a total of its own.
+_MOST_BY_TOTAL: Final = 32
 # Rows a page, where the platform cannot answer with whole pages.
 _SMALLER: Final = {PAGE_SIZE: 25, 25: 5, 5: 1}
 # Smaller pages may not make more of them than this. A window of seconds is answered with all that goes on meanwhile:
@@ -275,7 +277,7 @@ class Reader:
         if scan is None:
             return False
         part = scan.part
-        pieces = self._pieces(part, max(2, math.ceil(rows / ROOMY)), too_many=rows > 0)
+        pieces = self._pieces(part, max(2, min(math.ceil(rows / ROOMY), _MOST_BY_TOTAL)), too_many=rows > 0)
         if len(pieces) < 2:
             return False
         self._scan = None

@@ -20,12 +20,12 @@ import msgspec
 from reconcile.causes import Listening, explainer
 from reconcile.failed_windows import failures_in_a_row, next_try
 from reconcile.patience import Sleep
-from reconcile.reading import jobs, resume, visible_divisions
+from reconcile.reading import job_proof, jobs, resume, visible_divisions
 from reconcile.reading.jobs import PastWatermark
 from reconcile.reading.query import DetailsQuery, Stopped, read_pages
-from reconcile.reading.reader import Fetch, Finished, Reader
+from reconcile.reading.reader import SECOND_LOOK, Fetch, Finished, Reader
 from reconcile.reading.reader import id_digest as digest_of_ids
-from reconcile.reading.scan import Part, day_of, end_of, moment, start_of, started_in
+from reconcile.reading.scan import Part, day_of, end_of, moment, spans, start_of, started_in
 from reconcile.report import Report
 from reconcile.run import by_id
 from reconcile.run.book_calls import came_late_enough, committed, listening_around
@@ -54,7 +54,7 @@ from rollbook.genesys.errors import (
     UsageError,
 )
 from rollbook.genesys.ids import may_be_asked_for
-from rollbook.genesys.messages.details import DetailRow
+from rollbook.genesys.messages.details import DetailRow, DetailsPage
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.program.terminal import count
 from rollbook.genesys.times import Interval, from_text, to_text
@@ -229,6 +229,7 @@ class Run:
         )
         self._ended: set[str] = set()  # asked for by id after the reading, and ended by then
         self._live_only: list[int] = [0] * len(task.windows)
+        self._accounted_for: set[str] = set()  # heard, not in the answer, and asked for by id
         self._query = DetailsQuery(query_filters(task.settings.filter, ended_only=task.settings.ended_only))
         self._all_have_ended = True
         self._sees_less = False
@@ -277,6 +278,8 @@ class Run:
                 found.consistent, found.reason = reason is None, reason
             if not task.options.dry_run:
                 await self._hold_against_sight(found, before, await self._eyes.look())
+            if not self._query.members:
+                found.answered = found.rows.keys() | self._accounted_for
             if not found.consistent and len(task.windows) > 1 and found.reading != "day":
                 await self._forget_progress()
                 raise Apart(found.reason or "not consistent")
@@ -305,12 +308,14 @@ class Run:
         row = await book.read(windows.find, *window.texts, task.key)
         if row is None or not await self._is_total_enough(book, row, window, now):
             return []
+        known = frozenset(await book.read(conversations.known_ids, *window.texts))
         with counting() as self._count:
             before = await self._eyes.before()
             page = await self._api.query_details(self._query.body(Part(window, size=1), 1))
             # What is proven is what was read then: a total says nothing of what the records say now.
             found = ReadResult({}, True, None, row.last_read_at or "", reading="interval")
             found.first_total, found.final_total = row.final_total_hits, page.total_hits
+            found.answered = None if self._query.members else known
             await self._hold_against_sight(found, before, await self._eyes.look())
             unknown = await self._take_what_a_total_shows(book, page.rows, window)
         if page.total_hits != row.final_total_hits or not found.consistent or unknown:
@@ -338,6 +343,8 @@ class Run:
     async def _is_total_enough(self, book: Book, row: WindowRow, window: Interval, now: datetime) -> bool:
         if row.verdict != Verdict.COMPLETE or row.reading != "interval" or row.last_read_at is None:
             return False
+        if window.length > self._longest:
+            return False  # the platform counts no such interval
         late = await came_late_enough(book, window, from_text(row.last_read_at), self._task.settings.settle_after)
         is_witness = is_second_witness(row.last_read_at, now)
         return late and is_witness and row.final_total_hits is not None and row.final_total_hits > 0
@@ -417,13 +424,36 @@ class Run:
     # Finished conversations only
 
     async def _nothing_is_left_out(self, found: ReadResult) -> bool:
-        """True where there are no more conversations without the filter on ends than with it."""
+        """True where as many conversations are counted without the filter on ends as were found with it.
+
+        An answer that counts fewer, or nothing where something was found, knows less than was found: it says nothing.
+        """
         everything = DetailsQuery(query_filters(self._task.settings.filter, ended_only=False))
-        as_of = to_text(self._task.now())
-        page = await self._api.query_details(everything.body(Part(self._task.interval, size=1), 1))
-        if not self._task.options.dry_run:
-            await self._writing.take(page.rows, as_of)
-        return (page.total_hits or 0) <= len(found.rows)
+        parts = spans(self._task.interval, LONGEST_FILTERED if everything.members else LONGEST)
+        for part in parts:
+            page = await self._first_page(everything, part)
+            if len(parts) == 1 and found.via == "query":
+                is_all = job_proof.counted(page) == len(found.rows)
+            else:
+                is_all = any(
+                    group.rows == job_proof.counted(page) for group in job_proof.groups(found.rows, part.interval)
+                )
+            if not is_all:
+                return False
+        return True
+
+    async def _first_page(self, query: DetailsQuery, part: Part) -> DetailsPage:
+        """The first row of an interval with the total; asked for again, after a pause, where it says "nothing"."""
+        for is_second in (False, True):
+            if is_second:
+                await self._task.clock.sleep(SECOND_LOOK)
+            as_of = to_text(self._task.now())
+            page = await self._api.query_details(query.body(replace(part, size=1), 1))
+            if not self._task.options.dry_run:
+                await self._writing.take(page.rows, as_of)
+            if page.rows or page.total_hits:
+                break
+        return page
 
     # Going on where a run was cut short
 
@@ -452,7 +482,8 @@ class Run:
         as_of = to_text(self._task.now())
         page = await self._api.query_details(self._query.body(step.part, step.page))
         ids = [row.conversation_id for row in page.rows]
-        if page.total_hits == kept.total and ids == [row[0] for row in kept.rows]:
+        # Without a total the page says nothing of the others, which may be of before the lag was over.
+        if page.total_hits is not None and page.total_hits == kept.total and ids == [row[0] for row in kept.rows]:
             return True
         await self._writing.take(page.rows, as_of)  # what is read anew may lack what this page has shown
         return False
@@ -464,9 +495,13 @@ class Run:
         self._spent += self._kept[-1].spent
 
     async def _reader(self) -> Reader:
-        longest = LONGEST_FILTERED if self._query.members else LONGEST
         pieces = 1 << min(2 * await self._could_not_be_had(), 6)
-        return Reader(self._task.interval, longest=longest, pieces=pieces)
+        return Reader(self._task.interval, longest=self._longest, pieces=pieces)
+
+    @property
+    def _longest(self) -> timedelta:
+        """The longest interval that the platform takes in this run's questions."""
+        return LONGEST_FILTERED if self._query.members else LONGEST
 
     async def _could_not_be_had(self) -> int:
         """The number of times in a row that the window could not be had: the more, the smaller the pieces."""
@@ -596,6 +631,7 @@ class Run:
             for position, window in enumerate(self._task.windows):
                 by_capture = await read(conversations.live_only_ids, *window.texts)
                 live_only |= {id_: position for id_ in by_capture if id_ not in rows}
+        self._accounted_for = set(live_only)
         missing = read_before | live_only.keys()
         if not missing:
             return [], None
@@ -610,10 +646,11 @@ class Run:
         )
         if self._task.clock.stopped:
             raise Stopped
+        # Where the answer by id names no start, what is known of it counts: that it began in this window.
         starts = {
-            row.conversation_id: row.start
+            row.conversation_id: row.start or to_text(self._task.interval.start)
             for row in asked.rows
-            if row.conversation_id and row.start and self._task.interval.contains(row.start)
+            if row.conversation_id and (row.start is None or self._task.interval.contains(row.start))
         }
         # What cannot be asked for is no id of the platform's: it was heard, and that is all there is.
         never = {id_ for id_ in live_only if not may_be_asked_for(id_)} | (set(asked.refused) & live_only.keys())
@@ -638,6 +675,9 @@ class Run:
         """Of conversations that were read before and are absent now, those that an earlier answer lacked, too."""
         if not absent or self._into is None or self._sees_less:
             return []
+        # Nobody may have proven them who saw more: then their own divisions say that this client does not see them.
+        sight, divisions = await self._eyes.before(), await self._into.read(conversations.divisions_of, absent)
+        absent = [id_ for id_ in absent if sight.sees(divisions[id_])]
         since = to_text(from_text(as_of) - by_id.APART)
         gone = await committed(self._into.write(asked_by_id.absent, absent, as_of, since))
         if gone:
@@ -668,10 +708,13 @@ class Run:
     async def _judge(self, found: ReadResult, position: int, window: Interval) -> Report:
         going_on, stuck = await self._going_on(found, window)
         read_at = max(from_text(found.as_of), window.start)
+        # Of a run that was cut short, and gone on with after the lag, the first pages are of before. (A job's rows are
+        # as old as its data; what counts of it is when they were counted.)
+        began = min(self._started, read_at) if found.via == "query" else self._started
         verdict = verdict_of(
             consistent=found.consistent,
             going_on=going_on,
-            within_lag=window.end + self._task.settings.lag > self._started,
+            within_lag=window.end + self._task.settings.lag > began,
             may_settle=await self._may_settle(found, window, read_at),
         )
         return replace(self._report(found, position, verdict), stuck=stuck)
@@ -752,9 +795,10 @@ class Run:
             next_try_at=next_try_at,
             settled=report.verdict == Verdict.SETTLED,
             keeps_proof=found.keeps_proof,
+            answered=found.answered,
         )
-        await committed(book.write(windows.finish, record))
-        return replace(report, next_try_at=next_try_at)
+        filed = await committed(book.write(windows.finish, record))
+        return replace(report, verdict=filed.verdict, reason=filed.reason, next_try_at=filed.next_try_at)
 
     def _attempt(self, window: Interval, now: datetime) -> RunRecord:
         """A record of this run over a window, of which nothing could be read."""

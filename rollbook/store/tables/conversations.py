@@ -602,6 +602,18 @@ def reconciled_ids(connection: sqlite3.Connection, start: str, end: str) -> list
     return [row[0] for row in connection.execute(query, (start, end))]
 
 
+def known_ids(connection: sqlite3.Connection, start: str, end: str) -> list[str]:
+    """What started in [start, end) as far as anybody knows: read or heard, but for what the platform forgot."""
+    return [*reconciled_ids(connection, start, end), *live_only_ids(connection, start, end)]
+
+
+def divisions_of(connection: sqlite3.Connection, ids: Iterable[str]) -> dict[str, str | None]:
+    """The divisions of these conversations, as JSON; None where they are not known."""
+    query = f"SELECT division_ids {_WITH_ID} WHERE conversation_id = ?"
+    found = {id_: connection.execute(query, (id_,)).fetchone() for id_ in ids}
+    return {id_: row[0] if row else None for id_, row in found.items()}
+
+
 # The platform may list a few conversations under ids that cannot be asked for.
 _ODD_IDS: Final = 100
 
