@@ -7,13 +7,14 @@ and what is due are decided elsewhere.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import msgspec
 
@@ -187,6 +188,13 @@ async def _inherit(book: Book, task: RunTask) -> None:
         await committed(book.write(windows.inherit, parent, children, at=to_text(task.now())))
 
 
+def _client_of(settings: Settings) -> str:
+    """What stands for who reads, where the client may not ask what it sees; "" where a ready token is all it has."""
+    if settings.client_id is None:
+        return ""
+    return f"client {hashlib.blake2b(settings.client_id.encode(), digest_size=8).hexdigest()}"
+
+
 def _begins(now: datetime, last: str | None) -> str:
     """The beginning of a run, by the times that the store has: no earlier than `last`, when the last run has ended.
 
@@ -255,7 +263,7 @@ class Run:
         with counting() as self._count:
             before = visible_divisions.Sight(None) if task.options.dry_run else await self._eyes.before()
             self._started = task.now()  # by the platform's clock, now that it has answered
-            self._writing.divisions = before.divisions or ""
+            self._writing.divisions = before.divisions or _client_of(task.settings)
             if self._kept and self._kept[0].divisions != self._writing.divisions:
                 self._kept = []  # somebody has begun that reading who saw something else
             self._sees_less = await self._is_less_than_was_seen(before)
@@ -347,7 +355,9 @@ class Run:
             return False  # the platform counts no such interval
         late = await came_late_enough(book, window, from_text(row.last_read_at), self._task.settings.settle_after)
         is_witness = is_second_witness(row.last_read_at, now)
-        return late and is_witness and row.final_total_hits is not None and row.final_total_hits > 0
+        # Of what was read in parts, the total is the sum of theirs, and counts what went on in two of them twice.
+        is_of_the_whole = row.final_total_hits == row.unique
+        return late and is_witness and is_of_the_whole and row.final_total_hits is not None and row.final_total_hits > 0
 
     @property
     def _requests(self) -> int:
@@ -403,12 +413,12 @@ class Run:
         midnight = next(window.start for window in self._task.windows if window.start == day_of(window.start))
         since = to_text(midnight - _BEFORE_MIDNIGHT)
         part = Part(Interval(midnight - _BEFORE_MIDNIGHT, midnight))
-        latest = to_text(midnight)
+        latest, shown, total = to_text(midnight), 0, 0
         for number in range(1, _MOST_PAGES_BEFORE_MIDNIGHT + 1):
-            as_of = to_text(self._task.now())
-            page = await self._api.query_details({**self._query.body(part, number), "order": "desc"})
+            body = {**self._query.body(part, number), "order": "desc"}
+            page = await self._shown(body, may_be_the_end=0 < total <= shown)
+            shown, total = shown + len(page.rows), max(total, page.total_hits or 0)
             starts = [row.start for row in page.rows if row.start]
-            await self._writing.take(page.rows, as_of)
             if any(
                 row.start and self._task.interval.contains(row.start) and row.conversation_id not in known
                 for row in page.rows
@@ -431,7 +441,7 @@ class Run:
         everything = DetailsQuery(query_filters(self._task.settings.filter, ended_only=False))
         parts = spans(self._task.interval, LONGEST_FILTERED if everything.members else LONGEST)
         for part in parts:
-            page = await self._first_page(everything, part)
+            page = await self._shown(everything.body(replace(part, size=1), 1))
             if len(parts) == 1 and found.via == "query":
                 is_all = job_proof.counted(page) == len(found.rows)
             else:
@@ -442,17 +452,19 @@ class Run:
                 return False
         return True
 
-    async def _first_page(self, query: DetailsQuery, part: Part) -> DetailsPage:
-        """The first row of an interval with the total; asked for again, after a pause, where it says "nothing"."""
-        for is_second in (False, True):
-            if is_second:
-                await self._task.clock.sleep(SECOND_LOOK)
+    async def _shown(self, body: Mapping[str, Any], *, may_be_the_end: bool = False) -> DetailsPage:
+        """A page that is asked for beside the reading, whose rows are stored; asked for again where it has none.
+
+        may_be_the_end: a page without rows is what ends the list.
+        """
+        for pause in (SECOND_LOOK, 0.0):
             as_of = to_text(self._task.now())
-            page = await self._api.query_details(query.body(replace(part, size=1), 1))
+            page = await self._api.query_details(body)
             if not self._task.options.dry_run:
                 await self._writing.take(page.rows, as_of)
-            if page.rows or page.total_hits:
+            if page.rows or may_be_the_end or not pause:
                 break
+            await self._task.clock.sleep(pause)
         return page
 
     # Going on where a run was cut short

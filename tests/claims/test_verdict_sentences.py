@@ -170,6 +170,9 @@ HOLDS: Final[Mapping[str, str]] = {
     "across midnight.": (
         "claims/test_clocks.py::test_a_start_that_is_corrected_across_midnight_is_in_one_of_the_windows"
     ),
+    "Where these show nothing, they are asked for once more.": (
+        "claims/test_members.py::test_one_look_over_midnight_that_shows_nothing_is_repeated"
+    ),
     "An answer whose rows do not overlap what was asked for is one of whole days, and is not cut up.": (
         "reconcile/reading/test_reader.py::test_whole_days_are_recognised_and_not_cut_up"
     ),
@@ -183,6 +186,9 @@ HOLDS: Final[Mapping[str, str]] = {
     ),
     "Where the window's rows are on a few pages, these are then asked for once more: what has come to the window since "
     "they were read shows there.": ("reconcile/reading/test_reader.py::test_it_converges_once_movement_stops"),
+    "A day that has grown while its pages were asked for again is asked for again at its end, too, where the window's rows reach to there.": (
+        "claims/test_members.py::test_a_row_that_comes_behind_a_day_that_is_only_growing_is_seen"
+    ),
     "A day's windows are proven by one reading, each with a report of its own.": (
         "reconcile/due/test_rounds.py::test_windows_of_a_day_are_read_together_where_days_are_answered"
     ),
@@ -348,6 +354,9 @@ HOLDS: Final[Mapping[str, str]] = {
     "A reading that was cut short is not continued by somebody who sees something else.": (
         "claims/test_eyes.py::test_a_reading_is_not_continued_with_wider_eyes"
     ),
+    "Where it is not known what they see, no other OAuth client continues it.": (
+        "claims/test_members.py::test_another_client_goes_on_with_nothing_where_nobody_may_say_what_it_sees"
+    ),
     "A client that may not ask for its divisions proves a window, and the proof names none.": (
         "claims/test_verdict_sentences.py::test_a_client_that_may_not_ask_for_divisions_names_none"
     ),
@@ -399,6 +408,9 @@ HOLDS: Final[Mapping[str, str]] = {
     ),
     "A total of none is never enough: an empty window is read again.": (
         "claims/test_verdict_sentences.py::test_a_total_of_none_settles_nothing_by_itself"
+    ),
+    "Nor is one that was summed over parts, where it is not the number of ids.": (
+        "claims/test_members.py::test_a_sum_of_parts_is_no_total_of_the_whole"
     ),
     "A contradiction that stays the same settles nothing, however often it is met.": (
         "claims/test_clocks.py::test_a_stable_contradiction_settles_nothing"
