@@ -564,8 +564,8 @@ class Run:
             await self._read_pages(reader)
             finished = reader.finished
             rows = reader.found()
-            if not finished.consistent or self._query.members:
-                break
+            if not finished.consistent or self._task.settings.filter:
+                break  # which of those that are known a filter lets through is not known
             starts, why = await self._lacking(rows)
             if not starts:
                 if why is not None:
@@ -609,7 +609,7 @@ class Run:
             await self._writing.take(rows, as_of, entry if keep else None)
 
         await jobs.read(self._api, task.interval, self._query, task.clock, on_page=on_page, result=result)
-        if result.consistent and not self._query.members:
+        if result.consistent and not self._task.settings.filter:
             starts, why = await self._lacking(result.rows)
             if starts:
                 why = f"{len(starts)} conversations that are known to exist were not in the job's answer"
@@ -629,14 +629,21 @@ class Run:
     async def _lacking(self, rows: Mapping[str, int]) -> tuple[list[str], str | None]:
         """Ask by id for known conversations that the answer lacks, twice for those that do not come.
 
-        That is what an earlier pass or an earlier run read, and what only capture knows. Nothing is asked where nothing
-        is lacking. What the platform no longer knows is gone, once two answers some time apart have said so; until then
-        nothing is proven. Answers the starts of those that exist, and why nothing is proven, or None.
+        That is what an earlier pass or an earlier run read, and what only capture knows; of `ended_only`, what is known
+        to have ended. Nothing is asked where nothing is lacking. What the platform no longer knows is gone, once two
+        answers some time apart have said so; until then nothing is proven. Answers the starts of those that exist, and
+        why nothing is proven, or None.
         """
         await self._writing.drain()
-        read_before = self._writing.tally.seen() - rows.keys()
+        ended_only = self._task.settings.ended_only
+        read_before = frozenset() if ended_only else self._writing.tally.seen() - rows.keys()
         live_only: dict[str, int] = {}
-        if self._book is not None:
+        if self._book is not None and ended_only:
+            latest = to_text(self._started - self._task.settings.lag)
+            known = await self._book.read(conversations.ended_ids, *self._task.interval.texts, latest)
+            live_only = {id_: 0 for id_, is_read in known if not is_read and id_ not in rows}
+            read_before = frozenset(id_ for id_, is_read in known if is_read and id_ not in rows)
+        elif self._book is not None:
             read = self._book.read
             known_ids = await read(conversations.reconciled_ids, *self._task.interval.texts)
             read_before |= {id_ for id_ in known_ids if id_ not in rows}
@@ -662,7 +669,9 @@ class Run:
         starts = {
             row.conversation_id: row.start or to_text(self._task.interval.start)
             for row in asked.rows
-            if row.conversation_id and (row.start is None or self._task.interval.contains(row.start))
+            if row.conversation_id
+            and (row.start is None or self._task.interval.contains(row.start))
+            and (row.end is not None or not ended_only)
         }
         # What cannot be asked for is no id of the platform's: it was heard, and that is all there is.
         never = {id_ for id_ in live_only if not may_be_asked_for(id_)} | (set(asked.refused) & live_only.keys())
@@ -673,7 +682,10 @@ class Run:
             f"{len(unsure)} conversations that are known were neither in the answer nor found by id;"
             " they count as gone when a later answer lacks them too"
         )
-        await self._note_live_only(live_only, {*asked.absent, *asked.undecided, *never} & live_only.keys(), asked.as_of)
+        if not ended_only:
+            await self._note_live_only(
+                live_only, {*asked.absent, *asked.undecided, *never} & live_only.keys(), asked.as_of
+            )
         return list(starts.values()), why if unsure else None
 
     async def _control(self, rows: Mapping[str, int], but: Iterable[str]) -> str | None:

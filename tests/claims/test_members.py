@@ -147,6 +147,23 @@ async def test_what_becomes_known_behind_a_total_keeps_it_from_settling(tmp_path
         assert (report.verdict, scene.verdict(WINDOW)) == ("failed", "failed")
 
 
+@pytest.mark.parametrize("via", ["query", "job"])
+async def test_finished_ones_that_are_known_must_be_in_the_answer(tmp_path: Path, via: str) -> None:
+    """C, K2: of finished ones only, a part of the index is away; capture has heard the ends of two of three there."""
+    with scene_at(tmp_path, *few(8), record("on", 25, None), size=10, since=START) as scene:
+        scene.org.watermark = to_text(scene.clock.at)
+        scene.hear("c3", started=10, ended=11, minute=11)
+        scene.hear("c5", started=16, ended=17, minute=17)
+        scene.hear("on", started=25, minute=26)
+        scene.hear("a test event", started=12, ended=13, minute=13)
+        scene.org.unlisted |= {"c3", "c4", "c5"}
+        report = await scene.by_hand(WINDOW, via=via, ended_only=True)
+        assert (report.verdict, report.live_only) == ("failed", 0)
+        scene.org.unlisted.clear()
+        report = await scene.by_hand(WINDOW, via=via, ended_only=True)
+        assert (report.verdict, report.live_only, len(scene.stored())) == ("complete", 0, 8)
+
+
 async def test_a_conversation_that_is_found_without_its_start_exists(tmp_path: Path) -> None:
     """K2: capture heard when it began, the list lacks it, and the answer by id has it without a start."""
     with scene_at(tmp_path, *few(), record("x", 20), size=10) as scene:
