@@ -334,8 +334,8 @@ class Reader:
         if is_another or (total_hits != scan.last_total and not more):
             self._end_check(f"page {page} is another when it is asked for again")
             return
-        if more and not is_at_the_end and not self._to_check:
-            self._to_check.extend(number for number in scan.window_pages if number > scan.pages - 2)
+        if more and not is_at_the_end and not self._to_check and scan.reaches_the_end:
+            self._to_check.extend((scan.pages - 1, scan.pages))
         if not self._to_check:
             self._end_check(None)
 

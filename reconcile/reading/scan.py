@@ -180,6 +180,11 @@ class Scan:
         """
         return range(self.before, min(self.beyond or self.pages, self.pages - 1) + 2)
 
+    @property
+    def reaches_the_end(self) -> bool:
+        """True where rows of the window may be on the last page with rows, or behind it."""
+        return self.beyond is None or self.beyond > self.pages - 2
+
     def look_again(self, rows: Sequence[RowTimes]) -> None:
         """The rows of a page that is asked for again, after the reading has ended."""
         start, end = self.window.texts
