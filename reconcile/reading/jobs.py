@@ -89,6 +89,7 @@ class Result:
     duplicates: int = 0
     repeated: int = 0  # rows of pages that brought nothing new
     nameless: int = 0
+    unplaced: int = 0  # rows that go on, without a start
     unreadable: int = 0
     pages: int = 0
     watermarks: list[str] = field(default_factory=list)
@@ -127,6 +128,7 @@ class Result:
             self.watermarks.append(watermark)
         new = again = 0
         self.unreadable += sum(row.broken for row in rows)
+        self.unplaced += sum(row.is_unplaced for row in rows)
         for row in rows:
             if row.id is None:
                 self.nameless += 1
@@ -219,6 +221,8 @@ async def read(
             raise _Failed(f"{result.duplicates} rows of the job came twice")
         if result.nameless:
             raise _Failed(f"{result.nameless} rows of the job have no id")
+        if result.unplaced:
+            raise _Failed(f"{result.unplaced} conversations of the job go on of which no start can be read")
         if result.unreadable:
             raise _Failed(f"{result.unreadable} records of the job cannot be decoded")
         await reading.check_totals()
@@ -517,10 +521,12 @@ class _Reading:
         """The query's first page, asked for until it fits the rows. Raises _Failed.
 
         An answer that does not count is asked for again, too, unless halves of the part can be counted instead: what
-        one answer leaves out is no proof, and a total of very many is one of more than the job has brought.
+        one answer leaves out is no proof, and a total of very many is one of more than the job has brought. So is an
+        answer of nothing, which must come twice in a row.
         """
         found = job_proof.groups(self.result.rows, part.interval)
         body = self.query.body(replace(part, size=1), 1)
+        was_nothing = False
         for pause in (*CHECK_PAUSES, 0.0):
             if self.clock.stopped:
                 raise Stopped
@@ -528,12 +534,14 @@ class _Reading:
             page = await self.api.query_details(body)
             fits = job_proof.agrees(found, page, self.result.rows)
             can_be_halved = page.total_hits is not None and bool(job_proof.narrower(part))
-            if fits and (job_proof.counted(page) is not None or can_be_halved):
+            is_nothing = not page.rows and not page.total_hits
+            if fits and (job_proof.counted(page) is not None or can_be_halved) and (was_nothing or not is_nothing):
                 return page
+            was_nothing = is_nothing
             # It exists, whatever this job makes of it: stored, it is asked for by id where an answer lacks it.
             await self.on_page(page.rows, as_of, None)
             await self.clock.sleep(pause)
-        if fits and not job_proof.counts_more(found, page):
+        if fits and not is_nothing and not job_proof.counts_more(found, page):
             return page
         reason = self.result.doubts.get(part.text, "")
         brought = " or ".join(str(group.rows) for group in found)

@@ -38,6 +38,8 @@ MOST_ROWS: Final = 100_000 - 2 * PAGE_SIZE
 ROOMY: Final = 50_000
 _NARROWEST: Final = timedelta(seconds=2)
 _MOST_PIECES: Final = 8
+# No more at once where a total says that there is too much: it may be no true total, and each has a total of its own.
+_MOST_BY_TOTAL: Final = 32
 # Rows a page, where the platform cannot answer with whole pages.
 _SMALLER: Final = {PAGE_SIZE: 25, 25: 5, 5: 1}
 # Smaller pages may not make more of them than this. A window of seconds is answered with all that goes on meanwhile:
@@ -275,7 +277,7 @@ class Reader:
         if scan is None:
             return False
         part = scan.part
-        pieces = self._pieces(part, max(2, math.ceil(rows / ROOMY)), too_many=rows > 0)
+        pieces = self._pieces(part, max(2, min(math.ceil(rows / ROOMY), _MOST_BY_TOTAL)), too_many=rows > 0)
         if len(pieces) < 2:
             return False
         self._scan = None
@@ -317,7 +319,8 @@ class Reader:
 
         One row that leaves a page that was read, and one that enters a page to come, leave all totals as they are, and
         a third row on neither page. Of more pages this would take more requests than a proof may cost
-        (docs/verdicts.md). A day that goes on beyond the window has grown at its end meanwhile.
+        (docs/verdicts.md). A day that goes on beyond the window may have grown at its end meanwhile: where the window's
+        rows reach to there, the end is asked for again as well, as what has come may be the window's.
         """
         page = self._to_check.popleft()
         scan.look_again(rows)
@@ -326,9 +329,14 @@ class Reader:
                 self._end_check(scan.movement() or "a page is another when it is asked for again")
             return
         more = self._grows(scan.part) and (total_hits or 0) > (scan.last_total or 0)
-        if tuple(row.id for row in rows) != scan.first_pages[page - 1] or (total_hits != scan.last_total and not more):
+        is_at_the_end = page > scan.pages - 2  # there it may have grown, by rows of what comes behind the window
+        is_another = tuple(row.id for row in rows) != scan.first_pages[page - 1] if not is_at_the_end else scan.doubted
+        if is_another or (total_hits != scan.last_total and not more):
             self._end_check(f"page {page} is another when it is asked for again")
-        elif not self._to_check:
+            return
+        if more and not is_at_the_end and not self._to_check and scan.reaches_the_end:
+            self._to_check.extend((scan.pages - 1, scan.pages))
+        if not self._to_check:
             self._end_check(None)
 
     def _end_check(self, movement: str | None) -> None:

@@ -38,6 +38,11 @@ class RowTimes(NamedTuple):
     end: str | None
     broken: bool = False  # its bytes cannot be decoded
 
+    @property
+    def is_unplaced(self) -> bool:
+        """True for a row that goes on and has no start that can be read: no window knows that it holds it open."""
+        return self.start is None and self.end is None and not self.broken
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -104,6 +109,7 @@ class Scan:
     window: what the run owns. at: API text of when the reading began, which is how old it is.
     rows: id → packed times. outside: rows of the asked days that do not even overlap what was asked for; a row whose
     own times make no sense, or that lies days away, is a bad row and shows nothing of how intervals are answered.
+    unplaced: rows that go on, without a start.
     idle: pages in a row that brought nothing new. smallest_total: the smallest `totalHits` of all pages.
     before, beyond: the last page that begins before the window, and the first one that ends behind it. asked_again:
     these and what lies between were asked for a second time. doubted: such a page has shown a row of the window that
@@ -122,6 +128,7 @@ class Scan:
     duplicates: int = 0
     duplicates_owned: int = 0
     nameless: int = 0
+    unplaced: int = 0
     unreadable: int = 0
     outside: int = 0
     first_pages: list[tuple[str | None, ...]] = field(default_factory=list)
@@ -173,6 +180,11 @@ class Scan:
         """
         return range(self.before, min(self.beyond or self.pages, self.pages - 1) + 2)
 
+    @property
+    def reaches_the_end(self) -> bool:
+        """True where rows of the window may be on the last page with rows, or behind it."""
+        return self.beyond is None or self.beyond > self.pages - 2
+
     def look_again(self, rows: Sequence[RowTimes]) -> None:
         """The rows of a page that is asked for again, after the reading has ended."""
         start, end = self.window.texts
@@ -182,6 +194,7 @@ class Scan:
     def _row(self, row: RowTimes, asked: tuple[str, str], owned: tuple[str, str], days: tuple[str, str]) -> None:
         self.outside += _lies_beside(row, asked, days)
         self.unreadable += row.broken
+        self.unplaced += row.is_unplaced
         if row.id is None:
             self.nameless += 1
         elif row.id in self.rows:
@@ -203,6 +216,8 @@ class Scan:
             return f"{self.duplicates} rows came twice"
         if self.nameless:
             return f"{self.nameless} rows have no id"
+        if self.unplaced:
+            return f"{self.unplaced} conversations go on of which no start can be read"
         if self.rows and self.last_total is None:
             return "the answer has rows and no totalHits"
         if len(self.rows) != total:
@@ -223,7 +238,9 @@ class Scan:
         return self._is_whole() and earlier._is_whole() and self.owned() == earlier.owned()
 
     def _is_whole(self) -> bool:
-        wrong = self.nameless or self.duplicates_owned or self.unreadable or self.endless or self.doubted
+        wrong = (
+            self.nameless or self.unplaced or self.duplicates_owned or self.unreadable or self.endless or self.doubted
+        )
         return not wrong and self.smallest_total is not None and len(self.rows) >= self.smallest_total
 
 

@@ -7,7 +7,7 @@ belongs to the proof, and a proof of somebody who sees less proves nothing to so
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from msgspec import json
@@ -29,12 +29,13 @@ class Divisions(Protocol):
 class Sight:
     """divisions: the ids as JSON, in order; None where the client may not ask. failed: why the question failed.
 
-    too_slow: it was because the answer did not come in time.
+    too_slow: it was because the answer did not come in time. changes: how often the answer was another one until then.
     """
 
     divisions: str | None
     failed: str | None = None
     too_slow: bool = False
+    changes: int = 0
 
     def sees(self, division_ids: str | None) -> bool:
         """True where a conversation of these divisions (JSON; None: not known) can be in an answer to this client."""
@@ -50,18 +51,29 @@ class Eyes:
 
     def __init__(self, api: Divisions) -> None:
         self._api = api
+        self._answered: Sight | None = None
+        self._changes = 0
         self.last: Sight | None = None
 
     async def look(self) -> Sight:
         """Ask anew: an answer of yesterday says nothing of today. Raises ConnectionLost."""
         try:
-            seen = Sight(_encode(sorted({division.id for division in await self._api.divisions()})).decode())
+            divisions = await self._api.divisions()
+            seen = Sight(_encode(sorted({division.id for division in divisions})).decode())
+            if not divisions:
+                # Each organisation has one at least: who sees none sees no conversation, or the answer is none.
+                seen = Sight(None, failed="the list of divisions is empty")
+            elif not getattr(divisions, "complete", True):
+                seen = Sight(None, failed="the list of divisions counts more than it shows")
         except (PermissionRefused, NotFound):
             seen = Sight(None)
         except ApiError as error:
             seen = Sight(None, failed=error.message, too_slow=isinstance(error, TooSlow))
-        self.last = seen
-        return seen
+        if seen.failed is None:
+            self._changes += self._answered is not None and self._answered.divisions != seen.divisions
+            self._answered = seen
+        self.last = replace(seen, changes=self._changes)
+        return self.last
 
     async def before(self) -> Sight:
         """The last look of this round, or a new look."""
@@ -73,6 +85,7 @@ def trouble(before: Sight, after: Sight) -> str | None:
     failed = before.failed or after.failed
     if failed is not None:
         return f"which divisions this client sees could not be asked: {failed}"
-    if before.divisions != after.divisions:
+    # What was taken away and given back meanwhile, another window of the round has seen.
+    if before.divisions != after.divisions or before.changes != after.changes:
         return "the divisions that this client sees changed while it was read"
     return None

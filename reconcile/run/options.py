@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -142,5 +142,7 @@ class ReadResult:
     via: Via = "query"
     # It says nothing against a proof that is there.
     keeps_proof: bool = False
+    # The ids that the run has accounted for, in the answer or beside it; None where it did not look for others.
+    answered: Collection[str] | None = None
     # Some of it could not be had, however it was asked for.
     not_had: bool = False

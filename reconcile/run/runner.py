@@ -7,26 +7,27 @@ and what is due are decided elsewhere.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import msgspec
 
 from reconcile.causes import Listening, explainer
 from reconcile.failed_windows import failures_in_a_row, next_try
 from reconcile.patience import Sleep
-from reconcile.reading import jobs, resume, visible_divisions
+from reconcile.reading import job_proof, jobs, resume, visible_divisions
 from reconcile.reading.jobs import PastWatermark
 from reconcile.reading.platform_retention import NoLongerKept, PlatformRetention
 from reconcile.reading.query import DetailsQuery, Stopped, read_pages
-from reconcile.reading.reader import Fetch, Finished, Reader
+from reconcile.reading.reader import SECOND_LOOK, Fetch, Finished, Reader
 from reconcile.reading.reader import id_digest as digest_of_ids
-from reconcile.reading.scan import Part, day_of, end_of, moment, start_of, started_in
+from reconcile.reading.scan import Part, day_of, end_of, moment, spans, start_of, started_in
 from reconcile.report import Report
 from reconcile.run import by_id
 from reconcile.run.book_calls import came_late_enough, committed, listening_around
@@ -55,7 +56,7 @@ from rollbook.genesys.errors import (
     UsageError,
 )
 from rollbook.genesys.ids import may_be_asked_for
-from rollbook.genesys.messages.details import DetailRow
+from rollbook.genesys.messages.details import DetailRow, DetailsPage
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.program.terminal import count
 from rollbook.genesys.times import Interval, from_text, to_text
@@ -191,6 +192,13 @@ async def _inherit(book: Book, task: RunTask) -> None:
         await committed(book.write(windows.inherit, parent, children, at=to_text(task.now())))
 
 
+def _client_of(settings: Settings) -> str:
+    """What stands for who reads, where the client may not ask what it sees; "" where a ready token is all it has."""
+    if settings.client_id is None:
+        return ""
+    return f"client {hashlib.blake2b(settings.client_id.encode(), digest_size=8).hexdigest()}"
+
+
 def _begins(now: datetime, last: str | None) -> str:
     """The beginning of a run, by the times that the store has: no earlier than `last`, when the last run has ended.
 
@@ -234,6 +242,7 @@ class Run:
         )
         self._ended: set[str] = set()  # asked for by id after the reading, and ended by then
         self._live_only: list[int] = [0] * len(task.windows)
+        self._accounted_for: set[str] = set()  # heard, not in the answer, and asked for by id
         self._query = DetailsQuery(query_filters(task.settings.filter, ended_only=task.settings.ended_only))
         self._all_have_ended = True
         self._sees_less = False
@@ -260,7 +269,7 @@ class Run:
             before = visible_divisions.Sight(None) if task.options.dry_run else await self._eyes.before()
             self._started = task.now()  # by the platform's clock, now that it has answered
             await self._require_kept()
-            self._writing.divisions = before.divisions or ""
+            self._writing.divisions = before.divisions or _client_of(task.settings)
             if self._kept and self._kept[0].divisions != self._writing.divisions:
                 self._kept = []  # somebody has begun that reading who saw something else
             self._sees_less = await self._is_less_than_was_seen(before)
@@ -284,6 +293,8 @@ class Run:
                 found.consistent, found.reason = reason is None, reason
             if not task.options.dry_run:
                 await self._hold_against_sight(found, before, await self._eyes.look())
+            if not self._query.members:
+                found.answered = found.rows.keys() | self._accounted_for
             if not found.consistent and len(task.windows) > 1 and found.reading != "day":
                 await self._forget_progress()
                 raise Apart(found.reason or "not consistent")
@@ -312,6 +323,7 @@ class Run:
         row = await book.read(windows.find, *window.texts, task.key)
         if row is None or not await self._is_total_enough(book, row, window, now):
             return []
+        known = frozenset(await book.read(conversations.known_ids, *window.texts))
         with counting() as self._count:
             before = await self._eyes.before()
             page = await self._api.query_details(self._query.body(Part(window, size=1), 1))
@@ -319,6 +331,7 @@ class Run:
             # What is proven is what was read then: a total says nothing of what the records say now.
             found = ReadResult({}, True, None, row.last_read_at or "", reading="interval")
             found.first_total, found.final_total = row.final_total_hits, page.total_hits
+            found.answered = None if self._query.members else known
             await self._hold_against_sight(found, before, await self._eyes.look())
             unknown = await self._take_what_a_total_shows(book, page.rows, window)
         if page.total_hits != row.final_total_hits or not found.consistent or unknown:
@@ -346,9 +359,13 @@ class Run:
     async def _is_total_enough(self, book: Book, row: WindowRow, window: Interval, now: datetime) -> bool:
         if row.verdict != Verdict.COMPLETE or row.reading != "interval" or row.last_read_at is None:
             return False
+        if window.length > self._longest:
+            return False  # the platform counts no such interval
         late = await came_late_enough(book, window, from_text(row.last_read_at), self._task.settings.settle_after)
         is_witness = is_second_witness(row.last_read_at, now)
-        return late and is_witness and row.final_total_hits is not None and row.final_total_hits > 0
+        # Of what was read in parts, the total is the sum of theirs, and counts what went on in two of them twice.
+        is_of_the_whole = row.final_total_hits == row.unique
+        return late and is_witness and is_of_the_whole and row.final_total_hits is not None and row.final_total_hits > 0
 
     @property
     def _requests(self) -> int:
@@ -420,12 +437,12 @@ class Run:
         midnight = next(window.start for window in self._task.windows if window.start == day_of(window.start))
         since = to_text(midnight - _BEFORE_MIDNIGHT)
         part = Part(Interval(midnight - _BEFORE_MIDNIGHT, midnight))
-        latest = to_text(midnight)
+        latest, shown, total = to_text(midnight), 0, 0
         for number in range(1, _MOST_PAGES_BEFORE_MIDNIGHT + 1):
-            as_of = to_text(self._task.now())
-            page = await self._api.query_details({**self._query.body(part, number), "order": "desc"})
+            body = {**self._query.body(part, number), "order": "desc"}
+            page = await self._shown(body, may_be_the_end=0 < total <= shown)
+            shown, total = shown + len(page.rows), max(total, page.total_hits or 0)
             starts = [row.start for row in page.rows if row.start]
-            await self._writing.take(page.rows, as_of)
             if any(
                 row.start and self._task.interval.contains(row.start) and row.conversation_id not in known
                 for row in page.rows
@@ -441,13 +458,38 @@ class Run:
     # Finished conversations only
 
     async def _nothing_is_left_out(self, found: ReadResult) -> bool:
-        """True where there are no more conversations without the filter on ends than with it."""
+        """True where as many conversations are counted without the filter on ends as were found with it.
+
+        An answer that counts fewer, or nothing where something was found, knows less than was found: it says nothing.
+        """
         everything = DetailsQuery(query_filters(self._task.settings.filter, ended_only=False))
-        as_of = to_text(self._task.now())
-        page = await self._api.query_details(everything.body(Part(self._task.interval, size=1), 1))
-        if not self._task.options.dry_run:
-            await self._writing.take(page.rows, as_of)
-        return (page.total_hits or 0) <= len(found.rows)
+        parts = spans(self._task.interval, LONGEST_FILTERED if everything.members else LONGEST)
+        for part in parts:
+            page = await self._shown(everything.body(replace(part, size=1), 1))
+            if len(parts) == 1 and found.via == "query":
+                is_all = job_proof.counted(page) == len(found.rows)
+            else:
+                is_all = any(
+                    group.rows == job_proof.counted(page) for group in job_proof.groups(found.rows, part.interval)
+                )
+            if not is_all:
+                return False
+        return True
+
+    async def _shown(self, body: Mapping[str, Any], *, may_be_the_end: bool = False) -> DetailsPage:
+        """A page that is asked for beside the reading, whose rows are stored; asked for again where it has none.
+
+        may_be_the_end: a page without rows is what ends the list.
+        """
+        for pause in (SECOND_LOOK, 0.0):
+            as_of = to_text(self._task.now())
+            page = await self._api.query_details(body)
+            if not self._task.options.dry_run:
+                await self._writing.take(page.rows, as_of)
+            if page.rows or may_be_the_end or not pause:
+                break
+            await self._task.clock.sleep(pause)
+        return page
 
     # Going on where a run was cut short
 
@@ -476,7 +518,8 @@ class Run:
         as_of = to_text(self._task.now())
         page = await self._api.query_details(self._query.body(step.part, step.page))
         ids = [row.conversation_id for row in page.rows]
-        if page.total_hits == kept.total and ids == [row[0] for row in kept.rows]:
+        # Without a total the page says nothing of the others, which may be of before the lag was over.
+        if page.total_hits is not None and page.total_hits == kept.total and ids == [row[0] for row in kept.rows]:
             return True
         await self._writing.take(page.rows, as_of)  # what is read anew may lack what this page has shown
         return False
@@ -488,9 +531,13 @@ class Run:
         self._spent += self._kept[-1].spent
 
     async def _reader(self) -> Reader:
-        longest = LONGEST_FILTERED if self._query.members else LONGEST
         pieces = 1 << min(2 * await self._could_not_be_had(), 6)
-        return Reader(self._task.interval, longest=longest, pieces=pieces)
+        return Reader(self._task.interval, longest=self._longest, pieces=pieces)
+
+    @property
+    def _longest(self) -> timedelta:
+        """The longest interval that the platform takes in this run's questions."""
+        return LONGEST_FILTERED if self._query.members else LONGEST
 
     async def _could_not_be_had(self) -> int:
         """The number of times in a row that the window could not be had: the more, the smaller the pieces."""
@@ -541,8 +588,8 @@ class Run:
             await self._read_pages(reader)
             finished = reader.finished
             rows = reader.found()
-            if not finished.consistent or self._query.members:
-                break
+            if not finished.consistent or self._task.settings.filter:
+                break  # which of those that are known a filter lets through is not known
             starts, why = await self._lacking(rows)
             if not starts:
                 if why is not None:
@@ -586,7 +633,7 @@ class Run:
             await self._writing.take(rows, as_of, entry if keep else None)
 
         await jobs.read(self._api, task.interval, self._query, task.clock, on_page=on_page, result=result)
-        if result.consistent and not self._query.members:
+        if result.consistent and not self._task.settings.filter:
             starts, why = await self._lacking(result.rows)
             if starts:
                 why = f"{len(starts)} conversations that are known to exist were not in the job's answer"
@@ -606,20 +653,28 @@ class Run:
     async def _lacking(self, rows: Mapping[str, int]) -> tuple[list[str], str | None]:
         """Ask by id for known conversations that the answer lacks, twice for those that do not come.
 
-        That is what an earlier pass or an earlier run read, and what only capture knows. Nothing is asked where nothing
-        is lacking. What the platform no longer knows is gone, once two answers some time apart have said so; until then
-        nothing is proven. Answers the starts of those that exist, and why nothing is proven, or None.
+        That is what an earlier pass or an earlier run read, and what only capture knows; of `ended_only`, what is known
+        to have ended. Nothing is asked where nothing is lacking. What the platform no longer knows is gone, once two
+        answers some time apart have said so; until then nothing is proven. Answers the starts of those that exist, and
+        why nothing is proven, or None.
         """
         await self._writing.drain()
-        read_before = self._writing.tally.seen() - rows.keys()
+        ended_only = self._task.settings.ended_only
+        read_before = frozenset() if ended_only else self._writing.tally.seen() - rows.keys()
         live_only: dict[str, int] = {}
-        if self._book is not None:
+        if self._book is not None and ended_only:
+            latest = to_text(self._started - self._task.settings.lag)
+            known = await self._book.read(conversations.ended_ids, *self._task.interval.texts, latest)
+            live_only = {id_: 0 for id_, is_read in known if not is_read and id_ not in rows}
+            read_before = frozenset(id_ for id_, is_read in known if is_read and id_ not in rows)
+        elif self._book is not None:
             read = self._book.read
             known_ids = await read(conversations.reconciled_ids, *self._task.interval.texts)
             read_before |= {id_ for id_ in known_ids if id_ not in rows}
             for position, window in enumerate(self._task.windows):
                 by_capture = await read(conversations.live_only_ids, *window.texts)
                 live_only |= {id_: position for id_ in by_capture if id_ not in rows}
+        self._accounted_for = set(live_only)
         missing = read_before | live_only.keys()
         if not missing:
             return [], None
@@ -634,10 +689,13 @@ class Run:
         )
         if self._task.clock.stopped:
             raise Stopped
+        # Where the answer by id names no start, what is known of it counts: that it began in this window.
         starts = {
-            row.conversation_id: row.start
+            row.conversation_id: row.start or to_text(self._task.interval.start)
             for row in asked.rows
-            if row.conversation_id and row.start and self._task.interval.contains(row.start)
+            if row.conversation_id
+            and (row.start is None or self._task.interval.contains(row.start))
+            and (row.end is not None or not ended_only)
         }
         # What cannot be asked for is no id of the platform's: it was heard, and that is all there is.
         never = {id_ for id_ in live_only if not may_be_asked_for(id_)} | (set(asked.refused) & live_only.keys())
@@ -648,7 +706,10 @@ class Run:
             f"{len(unsure)} conversations that are known were neither in the answer nor found by id;"
             " they count as gone when a later answer lacks them too"
         )
-        await self._note_live_only(live_only, {*asked.absent, *asked.undecided, *never} & live_only.keys(), asked.as_of)
+        if not ended_only:
+            await self._note_live_only(
+                live_only, {*asked.absent, *asked.undecided, *never} & live_only.keys(), asked.as_of
+            )
         return list(starts.values()), why if unsure else None
 
     async def _control(self, rows: Mapping[str, int], but: Iterable[str]) -> str | None:
@@ -665,6 +726,9 @@ class Run:
             return []
         if not (await self._retention.of(interval.start, self._task.now())).has(interval.start):
             return []  # the reading proves nothing, and what the platform has deleted for its age is not gone
+        # Nobody may have proven them who saw more: then their own divisions say that this client does not see them.
+        sight, divisions = await self._eyes.before(), await self._into.read(conversations.divisions_of, absent)
+        absent = [id_ for id_ in absent if sight.sees(divisions[id_])]
         since = to_text(from_text(as_of) - by_id.APART)
         gone = await committed(self._into.write(asked_by_id.absent, absent, as_of, since))
         if gone:
@@ -695,10 +759,13 @@ class Run:
     async def _judge(self, found: ReadResult, position: int, window: Interval) -> Report:
         going_on, stuck = await self._going_on(found, window)
         read_at = max(from_text(found.as_of), window.start)
+        # Of a run that was cut short, and gone on with after the lag, the first pages are of before. (A job's rows are
+        # as old as its data; what counts of it is when they were counted.)
+        began = min(self._started, read_at) if found.via == "query" else self._started
         verdict = verdict_of(
             consistent=found.consistent,
             going_on=going_on,
-            within_lag=window.end + self._task.settings.lag > self._started,
+            within_lag=window.end + self._task.settings.lag > began,
             may_settle=await self._may_settle(found, window, read_at),
         )
         return replace(self._report(found, position, verdict), stuck=stuck)
@@ -779,9 +846,10 @@ class Run:
             next_try_at=next_try_at,
             settled=report.verdict == Verdict.SETTLED,
             keeps_proof=found.keeps_proof,
+            answered=found.answered,
         )
-        await committed(book.write(windows.finish, record))
-        return replace(report, next_try_at=next_try_at)
+        filed = await committed(book.write(windows.finish, record))
+        return replace(report, verdict=filed.verdict, reason=filed.reason, next_try_at=filed.next_try_at)
 
     def _attempt(self, window: Interval, now: datetime) -> RunRecord:
         """A record of this run over a window, of which nothing could be read."""

@@ -123,6 +123,9 @@ HOLDS: Final[Mapping[str, str]] = {
     "No id comes twice, no row is without an id, and as many ids come as `totalHits` says.": (
         "reconcile/reading/test_reader.py::test_what_can_not_be_counted_is_not_consistent"
     ),
+    "What goes on and has no start that can be read lets no window be proven that lists it: nobody knows which one it holds open.": (
+        "claims/test_members.py::test_what_goes_on_and_has_no_start_lets_no_window_be_complete"
+    ),
     "An answer without rows is asked for again, two seconds later, before it is believed.": (
         "claims/test_reading.py::test_nothing_is_asked_for_twice"
     ),
@@ -167,6 +170,9 @@ HOLDS: Final[Mapping[str, str]] = {
     "across midnight.": (
         "claims/test_clocks.py::test_a_start_that_is_corrected_across_midnight_is_in_one_of_the_windows"
     ),
+    "Where these show nothing, they are asked for once more.": (
+        "claims/test_members.py::test_one_look_over_midnight_that_shows_nothing_is_repeated"
+    ),
     "An answer whose rows do not overlap what was asked for is one of whole days, and is not cut up.": (
         "reconcile/reading/test_reader.py::test_whole_days_are_recognised_and_not_cut_up"
     ),
@@ -180,6 +186,9 @@ HOLDS: Final[Mapping[str, str]] = {
     ),
     "Where the window's rows are on a few pages, these are then asked for once more: what has come to the window since "
     "they were read shows there.": ("reconcile/reading/test_reader.py::test_it_converges_once_movement_stops"),
+    "A day that has grown while its pages were asked for again is asked for again at its end, too, where the window's rows reach to there.": (
+        "claims/test_members.py::test_a_row_that_comes_behind_a_day_that_is_only_growing_is_seen"
+    ),
     "A day's windows are proven by one reading, each with a report of its own.": (
         "reconcile/due/test_rounds.py::test_windows_of_a_day_are_read_together_where_days_are_answered"
     ),
@@ -233,8 +242,17 @@ HOLDS: Final[Mapping[str, str]] = {
     ),
     "What capture heard, and an answer lacks, is asked for by id: what exists and started in the window sends the"
     " reader back.": ("claims/test_reading.py::test_what_capture_heard_is_held_against_an_empty_answer"),
+    "With `--ended-only` that holds for what is known to have ended, the lag ago at least.": (
+        "claims/test_members.py::test_finished_ones_that_are_known_must_be_in_the_answer"
+    ),
     "While a conversation that exists is never listed, its window is `failed`.": (
         "trouble/test_answers.py::test_a_list_without_what_exists_proves_nothing"
+    ),
+    "What is found by id without a start exists, and began when it is known to have begun.": (
+        "claims/test_members.py::test_a_conversation_that_is_found_without_its_start_exists"
+    ),
+    "What becomes known while the last questions of a reading are asked is held against it when it is filed.": (
+        "claims/test_members.py::test_what_becomes_known_behind_the_reading_is_held_against_it"
     ),
     "What an earlier reading had is asked for as well, and until it is found or `gone` nothing is proven.": (
         "claims/test_follow.py::test_what_was_read_before_is_not_gone_because_one_answer_is_empty"
@@ -273,6 +291,9 @@ HOLDS: Final[Mapping[str, str]] = {
     ),
     "An answer that counts nothing is asked for three times as well.": (
         "reconcile/reading/test_job_trouble.py::test_one_answer_that_does_not_count_is_no_agreement"
+    ),
+    "An answer of no rows and no total must come twice in a row, where the job has brought nothing either.": (
+        "claims/test_members.py::test_a_job_of_nothing_is_not_confirmed_by_one_answer_of_nothing"
     ),
     "Where nothing is counted there is nothing to compare, and the run's `passes` say so.": (
         "reconcile/reading/test_job_trouble.py::test_what_is_counted_nowhere_is_noted"
@@ -317,15 +338,27 @@ HOLDS: Final[Mapping[str, str]] = {
     "A question for the divisions that failed is no answer: it is asked again.": (
         "claims/test_eyes.py::test_a_question_that_failed_is_no_answer"
     ),
+    "A list of divisions that is empty, or counts more than it shows, is no answer either.": (
+        "claims/test_members.py::test_a_list_of_divisions_that_shows_too_few_is_no_answer"
+    ),
+    "What changed and was changed back is noticed where another window of the round has looked meanwhile.": (
+        "claims/test_members.py::test_a_division_that_is_given_back_is_noticed_where_somebody_looked_meanwhile"
+    ),
     "Whoever sees less than the client that proved a window settles nothing of it.": (
         "claims/test_eyes.py::test_narrower_eyes_settle_nothing"
     ),
     "Whoever sees less calls nothing `gone`.": "claims/test_eyes.py::test_narrower_eyes_call_nothing_gone",
+    "What the client cannot see by its divisions is not `gone`, though nobody has proven it.": (
+        "claims/test_members.py::test_who_does_not_see_a_division_calls_nothing_of_it_gone"
+    ),
     "No window takes over a proof of somebody who sees less.": (
         "claims/test_eyes.py::test_another_client_with_narrower_eyes_inherits_nothing"
     ),
     "A reading that was cut short is not continued by somebody who sees something else.": (
         "claims/test_eyes.py::test_a_reading_is_not_continued_with_wider_eyes"
+    ),
+    "Where it is not known what they see, no other OAuth client continues it.": (
+        "claims/test_members.py::test_another_client_goes_on_with_nothing_where_nobody_may_say_what_it_sees"
     ),
     "A client that may not ask for its divisions proves a window, and the proof names none.": (
         "claims/test_verdict_sentences.py::test_a_client_that_may_not_ask_for_divisions_names_none"
@@ -416,6 +449,9 @@ HOLDS: Final[Mapping[str, str]] = {
     "A total of none is never enough: an empty window is read again.": (
         "claims/test_verdict_sentences.py::test_a_total_of_none_settles_nothing_by_itself"
     ),
+    "Nor is one that was summed over parts, where it is not the number of ids.": (
+        "claims/test_members.py::test_a_sum_of_parts_is_no_total_of_the_whole"
+    ),
     "A contradiction that stays the same settles nothing, however often it is met.": (
         "claims/test_clocks.py::test_a_stable_contradiction_settles_nothing"
     ),
@@ -425,8 +461,11 @@ HOLDS: Final[Mapping[str, str]] = {
     "It settles in its own time if the wider one is held open.": (
         "claims/test_follow.py::test_a_child_settles_in_its_own_time"
     ),
-    "With `--ended-only`, no window settles while a query without the filter counts more.": (
-        "claims/test_follow.py::test_finished_ones_only_are_not_settled_before_all_have_finished"
+    "With `--ended-only`, no window settles unless a query without the filter counts exactly as many.": (
+        "claims/test_members.py::test_a_count_without_the_filter_that_says_less_settles_nothing"
+    ),
+    "More than a week settles by totals of its parts, or is read again.": (
+        "claims/test_members.py::test_more_than_a_week_settles_too"
     ),
     "What goes on is asked for by id until its details have an end.": (
         "claims/test_follow.py::test_an_end_that_is_only_heard_closes_no_window"
@@ -521,6 +560,12 @@ HOLDS: Final[Mapping[str, str]] = {
     "After twelve hours it is read anew, because a proof is as old as its oldest page.": (
         "reconcile/reading/test_resume.py::test_what_lies_too_long_is_read_anew"
     ),
+    "Where its first page is of before the lag was over, it is provisional like any other.": (
+        "claims/test_members.py::test_a_proof_whose_first_page_is_of_before_the_lag_waits_to_be_read_again"
+    ),
+    "A last page without a total shows no movement: then it is read anew, too.": (
+        "claims/test_members.py::test_what_was_begun_within_the_lag_is_provisional_when_it_is_gone_on_with"
+    ),
     "Another interval, filter or way is another reading.": (
         "reconcile/reading/test_resume.py::test_progress_is_kept_by_what_is_read_and_how"
     ),
@@ -570,6 +615,9 @@ HOLDS: Final[Mapping[str, str]] = {
     ),
     "**What the client cannot see**: a window is proven for the divisions that `window_runs.divisions_json` names.": (
         "claims/test_verdict_sentences.py::test_a_window_is_proven_for_the_divisions_that_its_run_names"
+    ),
+    "**A division that was taken away and given back** between two questions for the divisions, with all pages of a reading between, hides what it has until the settling reading.": (
+        "claims/test_members.py::test_a_division_that_is_given_back_unseen_hides_what_it_has"
     ),
     "**A division that was deleted for good** counts as one that this client no longer sees: a window that was "
     "proven with it keeps its verdict, and never settles.": (

@@ -632,6 +632,28 @@ def reconciled_ids(connection: sqlite3.Connection, start: str, end: str) -> list
     return [row[0] for row in connection.execute(query, (start, end))]
 
 
+def ended_ids(connection: sqlite3.Connection, start: str, end: str, latest: str) -> list[tuple[str, bool]]:
+    """(id, whether it was read) of what started in [start, end), and had ended by `latest` as far as is known."""
+    query = (
+        f"SELECT conversation_id, read_at IS NOT NULL {_WITH_ID} WHERE conversation_start >= ?"
+        " AND conversation_start < ? AND conversation_end <= ? AND (details_open = 0 OR read_at IS NULL)"
+        " AND followed IS NOT 'gone'"
+    )
+    return [(row[0], bool(row[1])) for row in connection.execute(query, (start, end, latest))]
+
+
+def known_ids(connection: sqlite3.Connection, start: str, end: str) -> list[str]:
+    """What started in [start, end) as far as anybody knows: read or heard, but for what the platform forgot."""
+    return [*reconciled_ids(connection, start, end), *live_only_ids(connection, start, end)]
+
+
+def divisions_of(connection: sqlite3.Connection, ids: Iterable[str]) -> dict[str, str | None]:
+    """The divisions of these conversations, as JSON; None where they are not known."""
+    query = f"SELECT division_ids {_WITH_ID} WHERE conversation_id = ?"
+    found = {id_: connection.execute(query, (id_,)).fetchone() for id_ in ids}
+    return {id_: row[0] if row else None for id_, row in found.items()}
+
+
 # The platform may list a few conversations under ids that cannot be asked for.
 _ODD_IDS: Final = 100
 

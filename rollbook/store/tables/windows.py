@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
@@ -74,7 +74,8 @@ class RunRecord:
     figures: the report's keys (`schema.FIGURES`). as_of: how old the read is; None where nothing could be read.
     consistent reads have a verdict of `PROVEN`, those within the lag are pending again. next_try_at: when a failed
     one is tried again. keeps_proof: the run says nothing against a proof that is there (the platform did not answer, or
-    another client saw less): the window's verdict and figures stay, its attempt and its reason are noted.
+    another client saw less): the window's verdict and figures stay, its attempt and its reason are noted. answered: the
+    ids that the run has accounted for, in the answer or beside it; None where it did not look for others (a filter).
     """
 
     start: str
@@ -97,6 +98,7 @@ class RunRecord:
     settled: bool = False
     drift: int = 0
     keeps_proof: bool = False
+    answered: Collection[str] | None = None
     figures: Mapping[str, int | None] = field(default_factory=dict)
 
 
@@ -204,7 +206,7 @@ def covered(connection: sqlite3.Connection, filter: str) -> list[tuple[str, str]
 _OF_RUN: Final = tuple(
     name
     for name in RunRecord.__dataclass_fields__
-    if name not in ("next_try_at", "settled", "drift", "keeps_proof", "figures")
+    if name not in ("next_try_at", "settled", "drift", "keeps_proof", "answered", "figures")
 )
 # A time that is later than the run's own end was noted by a clock that ran ahead.
 _BELIEVED: Final = "CASE WHEN {0} <= excluded.last_run_at THEN {0} END"
@@ -245,14 +247,16 @@ def _put(connection: sqlite3.Connection, values: Mapping[str, Any], merged: Mapp
     _insert(connection, "windows", values, f'ON CONFLICT (start, "end", filter) DO UPDATE SET {settings}')
 
 
-def finish(connection: sqlite3.Connection, run: RunRecord) -> int:
-    """File a run, and make the window's row say what it found. Answers the run's id.
+def finish(connection: sqlite3.Connection, run: RunRecord) -> RunRecord:
+    """File a run, and make the window's row say what it found. Answers the run as it is filed.
 
-    What bears a time that is still to come is of a wrong clock, and is not kept.
+    What became known since the run looked for what its answer lacks is held against it here, in the same transaction:
+    later, it would take the proof away; before, the run would have asked for it. What bears a time that is still to
+    come is of a wrong clock, and is not kept.
     """
+    run = _against_the_store(connection, run)
     figures = {name: run.figures.get(name) for name in FIGURES}
-    cursor = _insert(connection, "window_runs", {name: getattr(run, name) for name in _OF_RUN} | figures)
-    assert cursor.lastrowid is not None
+    _insert(connection, "window_runs", {name: getattr(run, name) for name in _OF_RUN} | figures)
     if not (run.keeps_proof and _note_attempt(connection, run)):
         window = run.start, run.end, run.filter
         _alert(connection, window, run.verdict, run.finished_at, reason=run.reason, next_try_at=run.next_try_at)
@@ -267,7 +271,19 @@ def finish(connection: sqlite3.Connection, run: RunRecord) -> int:
             "divisions_json": run.divisions_json if proven else None,
         }
         _put(connection, {name: getattr(run, name) for name in copied} | own | figures, _MERGED_BY_RUN)
-    return cursor.lastrowid
+    return run
+
+
+def _against_the_store(connection: sqlite3.Connection, run: RunRecord) -> RunRecord:
+    """Take the proof from a run whose window has conversations by now that it has not accounted for."""
+    if run.answered is None or run.filter or run.verdict not in PROVEN:
+        return run
+    known = conversations.known_ids(connection, run.start, run.end)
+    lacking = sum(conversation_id not in run.answered for conversation_id in known)
+    if not lacking:
+        return run
+    reason = f"{lacking} of its conversations became known while it was read, and were not in the answer"
+    return replace(run, verdict=Verdict.FAILED, reason=reason, settled=False, next_try_at=run.finished_at)
 
 
 # The verdicts that the hook tells of, when a window comes to have them.
