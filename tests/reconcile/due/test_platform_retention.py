@@ -18,6 +18,7 @@ from rollbook.genesys.errors import ApiError
 from rollbook.genesys.program.settings import load
 from rollbook.genesys.times import Interval, to_text
 from rollbook.simulator import Simulator
+from rollbook.simulator.faults.script import Fault
 from rollbook.store.book import Book
 from rollbook.store.commands.windows import proof_lines
 from rollbook.store.tables import notes, windows
@@ -273,6 +274,8 @@ async def test_a_simulated_organisation_deletes_what_is_too_old(tmp_path: Path) 
         assert 0 < len(left) < len(known)
         wanted = replace(load(env=simulator.env, cwd=tmp_path), store_path=tmp_path / "rollbook.db")
         async with Api(wanted) as api:
+            simulator.faults.add(Fault("retention", path="GET */dataretention/settings", parameters={"days": 3}))
+            simulator.retention_days = 4
             assert await api.retention_days() == 3
             found = {row.conversation_id for row in await api.details_by_id(known[:100])}
             assert found == set(left) & set(known[:100])
