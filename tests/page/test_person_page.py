@@ -54,7 +54,10 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Her page, from a store in which somebody has written what a browser would obey."""
     with Book.open(tmp_path_factory.mktemp("person") / "rollbook.db", pack="none") as book:
         fill(book)
-        read(book, [personal(3, NUMBER, EVIL)], 48)
+        hostile = personal(3, NUMBER, EVIL)
+        hostile["participants"][0]["attributes"][EVIL] = EVIL
+        hostile["originatingDirection"] = EVIL
+        read(book, [hostile], 48)
         evil = event(4, NUMBER, EVIL)
         book.write(events.record, [evil], LAG).result()
         person = Person(phones=HERS.phones, users=[ADA])

@@ -12,6 +12,7 @@ import pytest
 
 from reconcile.due.rounds import Round, run_due
 from reconcile.reading.platform_retention import NoLongerKept, Noted, PlatformRetention
+from reconcile.report import due_lines
 from reconcile.verify import verify
 from rollbook.genesys.api.client import Api
 from rollbook.genesys.errors import ApiError
@@ -105,21 +106,25 @@ async def test_the_first_day_may_be_read_where_answers_are_whole_days(tmp_path: 
         assert (await book.read(windows.listed))[0].start == "2026-03-02T12:00:00.000Z"
 
 
-async def test_what_nobody_can_prove_any_more_is_given_up_in_one_row(tmp_path: Path) -> None:
+async def test_what_nobody_can_prove_any_more_is_given_up_in_one_row(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """A second answer some time later confirms it; from then on it is neither planned nor asked about each minute."""
     clock, org = Clock(START + KEPT + timedelta(days=2)), keeping(*every_day())
     with opened(tmp_path) as book:
         await the_round(book, org, clock, since=START, width=timedelta(hours=6))
         assert await book.read(windows.listed, verdicts=[Verdict.FAILED], until=to_text(START)) == []
+        assert "not read, because the organisation keeps its conversations for 3 days" in caplog.text
         clock.at += timedelta(minutes=11)
-        await the_round(book, org, clock, since=START, width=timedelta(hours=6))
+        report = await the_round(book, org, clock, since=START, width=timedelta(hours=6))
+        assert (report.exit_status, len(report.given_up), "retention" in " ".join(due_lines(report))) == (3, 1, True)
         found = [row for row in await book.read(windows.listed) if row.reason == GIVEN_UP]
         assert [(row.verdict, row.attempts, row.next_try_at) for row in found] == [(Verdict.FAILED, 0, None)]
         assert (found[0].start, found[0].end) == ("2026-03-02T06:00:00.000Z", "2026-03-04T12:00:00.000Z")
         questions = org.retention_questions
         clock.at += timedelta(minutes=11)
         report = await the_round(book, org, clock, since=START, width=timedelta(hours=6))
-        assert (report.windows, report.errors, report.left, org.retention_questions) == ((), (), 0, questions)
+        assert (report.windows, report.errors, report.given_up, org.retention_questions) == ((), (), (), questions)
 
 
 async def test_a_window_that_waited_too_long_fails_with_its_reason(tmp_path: Path) -> None:
