@@ -208,6 +208,8 @@ def test_digests_know_the_numbers_that_are_the_same(left: str, right: str) -> No
         (Person(names=["Ada Lovelace"]), {"from": '"Ada Lovelace" <x@y.z>'}),
         (Person(external_contacts=["AB-12"]), {"externalContactId": "ab-12"}),
         (Person(attributes=[("Customer", "4711")]), {"attributes": {"customer": 4711}}),
+        (Person(external_contacts=[LATE]), {"externalContactId": LATE.upper()}),
+        (Person(attributes=[("customer id", LATE)]), {"attributes": {"customer id": LATE}}),
         (Person(phones=["030 1234567"]), {"text": "please call +49 30 1234567 today"}),
     ],
 )
