@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from rollbook.genesys.errors import UsageError
-from rollbook.genesys.privacy.redaction import redactor_of
+from rollbook.genesys.privacy.redaction import Redactor, redactor_of
 from rollbook.genesys.program import console
 from rollbook.genesys.program.progress import shown
 from rollbook.genesys.program.settings import Settings
@@ -18,7 +18,7 @@ from rollbook.genesys.times import to_text
 from rollbook.store.book import Book
 from rollbook.store.erasure import erasures, remains, request, retention, stricter
 from rollbook.store.erasure.finding import Found
-from rollbook.store.erasure.person import Person
+from rollbook.store.erasure.person import Person, number_of
 from rollbook.store.erasure.retention import KeepingTimes
 from rollbook.store.file.connections import choose_journal
 from rollbook.store.file.copying import Manner
@@ -50,7 +50,7 @@ def forget(
     """Run the command as its options say, and end with its exit status. page: makes the file that --html names."""
 
     def work() -> int:
-        person = _person(keys)
+        person = _person(keys, redactor_of(settings))
         files = _Files(export, html, page)
         if resume and (person.criteria or dry_run or export or html):
             raise UsageError("--resume takes no other option: it goes on with what was asked for before")
@@ -84,7 +84,8 @@ class _Files:
             request.write_private(self.html, [self.page(book, person, found, at)])
 
 
-def _person(keys: Mapping[str, tuple[str, ...]]) -> Person:
+def _person(keys: Mapping[str, tuple[str, ...]], redactor: Redactor | None) -> Person:
+    """The person that the options name. redactor: of the policy, which may have hashed what names them."""
     pairs = [text.partition("=") for text in keys["attribute"]]
     if any(not sign for _, sign, _ in pairs):
         raise UsageError("--attribute takes NAME=VALUE")
@@ -96,7 +97,18 @@ def _person(keys: Mapping[str, tuple[str, ...]]) -> Person:
         users=keys["user"],
         conversations=keys["conversation"],
         attributes=[(name, value) for name, _, value in pairs],
+        hashes=[hashed for each in _as_stored(keys) if redactor and (hashed := redactor.hashed(each)) is not None],
     )
+
+
+def _as_stored(keys: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    """The keys of a person as fields have them; a number with and without the sign of its country's code."""
+    for text in keys["phone"]:
+        yield text
+        if (number := number_of(text)) is not None:
+            yield number.digits
+    yield from (*keys["email"], *keys["name"], *keys["external_contact"])
+    yield from (text.partition("=")[2] for text in keys["attribute"])
 
 
 def _look(settings: Settings, as_json: bool, person: Person, at: str, files: _Files) -> int:

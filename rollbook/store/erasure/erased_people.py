@@ -91,7 +91,10 @@ def digests_of(person: Person, key: bytes) -> set[str]:
     """The digests of a person's keys, as tombstones name them: `KIND:HEX`. Ids of our own are tombstones themselves."""
     found = {_digest(key, "email", address_of(each)) for each in person.emails}
     found |= {_digest(key, "name", plain(each)) for each in person.names}
-    found |= {_digest(key, "external_contact", each.strip().casefold()) for each in person.external_contacts}
+    found |= {
+        _digest(key, "external_contact", each.strip().casefold())
+        for each in (*person.external_contacts, *person.hashes)
+    }
     found |= {_attribute(key, name, value) for name, value in person.attributes}
     for text in person.phones:
         number = number_of(text)

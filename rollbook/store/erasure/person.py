@@ -86,7 +86,10 @@ def address_of(text: str) -> str:
 
 @dataclass(frozen=True)
 class Person:
-    """The keys of a person. attributes: (name, value) of participants; users: ids of the organisation's own people."""
+    """The keys of a person. attributes: (name, value) of participants; users: ids of the organisation's own people.
+
+    hashes: what stands in the place of the other keys where `[privacy]` hashes them.
+    """
 
     phones: Sequence[str] = ()
     emails: Sequence[str] = ()
@@ -95,6 +98,7 @@ class Person:
     attributes: Sequence[tuple[str, str]] = ()
     users: Sequence[str] = ()
     conversations: Sequence[str] = ()
+    hashes: Sequence[str] = ()
     _numbers: list[Number] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -144,7 +148,7 @@ class Person:
 
     @cached_property
     def _ids(self) -> frozenset[str]:
-        return frozenset(text.strip().casefold() for text in self.external_contacts)
+        return frozenset(text.strip().casefold() for text in (*self.external_contacts, *self.hashes))
 
     @cached_property
     def _attributes(self) -> frozenset[tuple[str, str]]:
