@@ -32,6 +32,7 @@ from rollbook.store.erasure.person import (
     number_of,
     numbers_within,
     plain,
+    spelled_forms,
     values_of,
 )
 from rollbook.store.erasure.person import Path as FieldPath
@@ -161,15 +162,19 @@ class ErasedPeople:
     def _names(self, value: str, attribute: str | None) -> bool:
         if len(value) <= _LONGEST and self._is_whole(value, attribute):
             return True
-        addresses = ADDRESS.findall(value) if "email" in self._kinds and "@" in value else ()
+        return any(map(self._has_part, spelled_forms(value)))
+
+    def _has_part(self, text: str) -> bool:
+        """Tell whether an address or a number of theirs is in a text."""
+        addresses = ADDRESS.findall(text) if "email" in self._kinds and "@" in text else ()
         if any(self._has("email", found.casefold().rstrip(".")) for found in addresses):
             return True
         return (
             "phone" in self._kinds
-            and _DIGITS.search(value) is not None
+            and _DIGITS.search(text) is not None
             and any(
                 self._has("phone", form)
-                for run in NUMBER_RUN.findall(value)
+                for run in NUMBER_RUN.findall(text)
                 for _, number in numbers_within(run)
                 for form in _counterparts(number)
             )

@@ -214,6 +214,9 @@ def test_digests_know_the_numbers_that_are_the_same(left: str, right: str) -> No
         (Person(attributes=[("Customer", "4711")]), {"attributes": {"customer": 4711}}),
         (Person(external_contacts=[LATE]), {"externalContactId": LATE.upper()}),
         (Person(attributes=[("customer id", LATE)]), {"attributes": {"customer id": LATE}}),
+        (Person(phones=["030 1234567"]), {"number": 49301234567}),
+        (Person(phones=["030 1234567"]), {"url": "https://example.com/?n=%2B49301234567"}),
+        (Person(emails=["ada@example.com"]), {"url": "https://example.com/?m=ada%40example.com"}),
         (Person(phones=["030 1234567"]), {"text": "please call +49 30 1234567 today"}),
     ],
 )
