@@ -12,6 +12,7 @@ from typing import Any, Final
 from rollbook.genesys.program.terminal import WIDTH, count, fitted
 from rollbook.genesys.times import Interval, to_text
 from rollbook.store.tables.schema import FIGURES
+from rollbook.store.tables.windows import GIVEN_UP
 from rollbook.store.vocabulary import Verdict
 
 # Verdict → exit status (CONTRACT, "Commands").
@@ -75,12 +76,15 @@ class DueReport:
     errors: Sequence[tuple[Interval, str]] = ()
     followed: Mapping[str, int] = field(default_factory=dict)
     left: int = 0
+    # What was due, and nobody can prove any more, because the platform has deleted it.
+    given_up: Sequence[Interval] = ()
     requests: int = 0
 
     @property
     def exit_status(self) -> int:
         """The worst of its windows."""
-        return max([1 if self.errors else 0, *(report.exit_status for report in self.windows)])
+        others = (1 if self.errors else 0, 3 if self.given_up else 0)
+        return max([*others, *(report.exit_status for report in self.windows)])
 
     def as_dict(self) -> dict[str, Any]:
         """The findings as a JSON object."""
@@ -89,6 +93,7 @@ class DueReport:
             "errors": [{"window": interval.text, "error": line} for interval, line in self.errors],
             "followed": dict(self.followed),
             "left": self.left,
+            "given_up": [{"start": to_text(each.start), "end": to_text(each.end)} for each in self.given_up],
             "requests": self.requests,
         }
 
@@ -169,7 +174,7 @@ def due_lines(report: DueReport) -> Iterator[str]:
 
 
 def _due_lines(report: DueReport) -> Iterator[str]:
-    if not report.windows and not report.errors:
+    if not report.windows and not report.errors and not report.given_up:
         yield "nothing is due"
     for window in report.windows:
         yield (
@@ -180,6 +185,9 @@ def _due_lines(report: DueReport) -> Iterator[str]:
             yield from _wrapped("    ", window.reason or "")
     for interval, line in report.errors:
         yield from _wrapped(f"{title(interval)}  ", line)
+    for interval in report.given_up:
+        yield f"{title(interval)}  {Verdict.FAILED}"
+        yield from _wrapped("    ", GIVEN_UP)
     if any(report.followed.values()):
         counts = ", ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in report.followed.items() if number)
         yield f"followed: {counts}"

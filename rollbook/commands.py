@@ -48,7 +48,7 @@ _COMMANDS: Final = {
     "pack": ("rollbook.store.commands.options", "pack", "Pack or unpack the bodies that are stored."),
     "backup": ("rollbook.store.commands.options", "backup", "Copy the store, whole and checked, beside a daemon."),
     "restore": ("rollbook.store.commands.options", "restore", "Put a backup in the place of the store."),
-    "forget": ("rollbook.store.commands.options", "forget", "Erase a person from the store, for good."),
+    "forget": ("rollbook.page.commands.options", "forget", "Erase a person from the store, for good."),
     "retain": ("rollbook.store.commands.options", "retain", "Delete what is older than [retention] says."),
     "compact": ("rollbook.store.commands.options", "compact", "Give back to the disk what the store does not use."),
     "doctor": ("realtime.commands.options", "doctor", "Check everything that a run needs, and say how to mend it."),

@@ -203,7 +203,7 @@ async def _retention(api: Api, settings: Settings) -> Check:
     )
     since = settings.since
     if since is not None and since < datetime.now(UTC) - timedelta(days=days):
-        mend = "[reconcile] since is earlier: of what the platform has deleted an empty answer proves nothing"
+        mend = "[reconcile] since is earlier: what the platform has deleted is filed as failed, for nobody can prove it"
         return Check("retention", "warn", kept, mend)
     if ours is None or ours > timedelta(days=days):
         return Check("retention", "ok", kept, "[retention] details would make them the same (docs/retention.md)")

@@ -13,7 +13,7 @@ from rollbook.genesys.errors import Interrupted, RollbookError
 from rollbook.genesys.privacy.redaction import Redactor
 from rollbook.genesys.times import to_text
 from rollbook.store.book import Book
-from rollbook.store.erasure import erasing, retention, stricter, tombstones
+from rollbook.store.erasure import erasing, retention, stricter
 from rollbook.store.erasure.retention import KeepingTimes
 from rollbook.store.file.copying import Manner
 from rollbook.store.upkeep.compacting import compact
@@ -67,7 +67,7 @@ class RetentionKeeper:
 
         swept = stricter.sweep(book, redactor, rest=rest, stopped=stop.is_set) if redactor else 0
         # What was stored of a conversation before its details showed whose it is that was erased.
-        late = erasing.erase(book, to_text(now), rest=rest) if book.read_now(tombstones.any_waiting) else 0
+        late = erasing.erase_late(book, to_text(now), rest=rest)
         found = retention.retain(book, self._limits, now, rest=rest, stopped=stop.is_set)
         found |= {"redacted": swept, "erased": late}
         if any(found.values()) and not stop.is_set():

@@ -91,6 +91,7 @@ class _RoundState:
     alone: set[Interval] = field(default_factory=set)  # could not be read together with their neighbours
     order: dict[datetime, int] = field(default_factory=dict)
     left: int = 0
+    given_up: tuple[Interval, ...] = ()  # what nobody can prove any more
     count: Count = field(default_factory=Count)
     refused: int = 0  # windows in a row for which the client lacked a permission
     too_slow: int = 0  # windows in a row whose answers did not come in time
@@ -118,6 +119,7 @@ class _RoundState:
             errors=tuple(self.errors),
             followed=self.followed.as_dict(),
             left=self.left,
+            given_up=self.given_up,
             requests=self.how.spent + self.count.requests,
         )
 
@@ -174,14 +176,18 @@ async def run_due(
     with counting() as count_before:
         kept = await _kept_since(round_, planned)
     how = round_.how = replace(how, spent=how.spent + count_before.requests)
+    old = [item.window for item in planned.due if item.why != "settle" and item.window.start < kept.since]
+    doubtful = [window for window in old if window.start >= kept.lost_before]
     planned, lost = plan.without_lost(planned, rows, kept.since, kept.lost_before)
+    if doubtful:
+        log.warning("%s: not read, because %s", title(hull(doubtful)), kept.words)
     if book is not None and not how.dry_run and (planned.waiting or planned.superseded):
         waiting = [(*window.texts, verdict) for window, verdict in planned.waiting]
         await committed(book.write(windows.note, waiting, key, planned.superseded))
     if book is not None and not how.dry_run and planned.since is not None:
         await _note_since(book, to_text(planned.since), key)
     if book is not None and not how.dry_run and lost:
-        await _give_up(book, lost, key, kept, now())
+        round_.given_up = await _give_up(book, lost, key, kept, now())
     if how.via == "auto" and len(planned.due) > 1:
         with contextlib.suppress(ApiError):
             round_.watermark = await api.data_availability()
@@ -214,11 +220,15 @@ async def _kept_since(state: _RoundState, planned: DuePlan) -> KeptSince:
     return await state.retention.of(min(starts), state.now())
 
 
-async def _give_up(book: Book, lost: Sequence[Interval], key: str, kept: KeptSince, now: datetime) -> None:
+async def _give_up(
+    book: Book, lost: Sequence[Interval], key: str, kept: KeptSince, now: datetime
+) -> tuple[Interval, ...]:
     """File what nobody can prove any more, because the platform has deleted what was in it, and say so once."""
     given_up = await committed(book.write(windows.give_up, [window.texts for window in lost], key, to_text(now)))
-    if given_up:
-        log.warning("%s: %s; %s", title(hull(lost)), windows.GIVEN_UP, kept.words)
+    if not given_up:
+        return ()
+    log.warning("%s: %s; %s", title(hull(lost)), windows.GIVEN_UP, kept.words)
+    return tuple(lost)
 
 
 async def _note_since(book: Book, since: str, key: str) -> None:

@@ -174,6 +174,10 @@ class Redactor:
         """What a delivery is known by, which may be a digest of its content: with a key nobody can guess that."""
         return hmac.digest(self._key, once.encode(), "sha256").hex() if self._key else once
 
+    def hashed(self, value: str) -> str | None:
+        """What a value is where the policy hashes it; None without a key."""
+        return self._hash(value) if self._key else None
+
     def _treatment_of(self, name: str, path: Path) -> Treat | None:
         """What becomes of a field at a place that is known beforehand."""
         of_all = _first(self._every[path[0]], path) if path and path[0] in self._every else None

@@ -91,7 +91,7 @@ def conversation_page(
     gap = next(({"filled_at": None, **row} for row in found["gaps"]), None)
     return {
         "conversation_id": found["conversation_id"],
-        "title": _title(known, found["gaps"]),
+        "title": title(known, found["gaps"]),
         "facts": list(_facts(found, names)),
         "gap": gap,
         "masked": masked,
@@ -130,7 +130,7 @@ def _text(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds")
 
 
-def _title(known: Mapping[str, Any], gaps: Sequence[Mapping[str, Any]]) -> str:
+def title(known: Mapping[str, Any], gaps: Sequence[Mapping[str, Any]]) -> str:
     """The conversation in a sentence: what it was, when, and whether it had been missed."""
     media = " and ".join(map(str, _array(known.get("media_types")))) or "conversation"
     direction = f"{known['originating_direction']} " if known.get("originating_direction") else ""

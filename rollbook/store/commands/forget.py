@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from rollbook.genesys.errors import UsageError
-from rollbook.genesys.privacy.redaction import redactor_of
+from rollbook.genesys.privacy.redaction import Redactor, redactor_of
 from rollbook.genesys.program import console
 from rollbook.genesys.program.progress import shown
 from rollbook.genesys.program.settings import Settings
@@ -16,7 +17,8 @@ from rollbook.genesys.program.terminal import count
 from rollbook.genesys.times import to_text
 from rollbook.store.book import Book
 from rollbook.store.erasure import erasures, remains, request, retention, stricter
-from rollbook.store.erasure.person import Person
+from rollbook.store.erasure.finding import Found
+from rollbook.store.erasure.person import Person, number_of
 from rollbook.store.erasure.retention import KeepingTimes
 from rollbook.store.file.connections import choose_journal
 from rollbook.store.file.copying import Manner
@@ -39,14 +41,18 @@ def forget(
     dry_run: bool,
     resume: bool,
     export: Path | None,
+    html: Path | None,
     ticket: str | None,
+    *,
+    page: Page,
     **keys: tuple[str, ...],
 ) -> None:
-    """Run the command as its options say, and end with its exit status."""
+    """Run the command as its options say, and end with its exit status. page: makes the file that --html names."""
 
     def work() -> int:
-        person = _person(keys)
-        if resume and (person.criteria or dry_run or export):
+        person = _person(keys, redactor_of(settings))
+        files = _Files(export, html, page)
+        if resume and (person.criteria or dry_run or export or html):
             raise UsageError("--resume takes no other option: it goes on with what was asked for before")
         if not person.criteria and not resume:
             raise UsageError(
@@ -54,13 +60,32 @@ def forget(
             )
         at = to_text(datetime.now(UTC))
         if dry_run:
-            return _look(settings, as_json, person, at, export)
-        return _forget(settings, as_json, person if not resume else None, at, ticket, export)
+            return _look(settings, as_json, person, at, files)
+        return _forget(settings, as_json, person if not resume else None, at, ticket, files)
 
     console.run(work, as_json=as_json)
 
 
-def _person(keys: Mapping[str, tuple[str, ...]]) -> Person:
+# A page of one person as one file: of the store, of the keys, of what was found, and of the time.
+Page = Callable[[Book, Person, Found, str], str]
+
+
+@dataclass(frozen=True)
+class _Files:
+    """The files of an export: JSON, and a page for people."""
+
+    export: Path | None
+    html: Path | None
+    page: Page
+
+    def write_page(self, book: Book, person: Person, found: Found, at: str) -> None:
+        """Write the page, if it was asked for."""
+        if self.html is not None:
+            request.write_private(self.html, [self.page(book, person, found, at)])
+
+
+def _person(keys: Mapping[str, tuple[str, ...]], redactor: Redactor | None) -> Person:
+    """The person that the options name. redactor: of the policy, which may have hashed what names them."""
     pairs = [text.partition("=") for text in keys["attribute"]]
     if any(not sign for _, sign, _ in pairs):
         raise UsageError("--attribute takes NAME=VALUE")
@@ -72,12 +97,28 @@ def _person(keys: Mapping[str, tuple[str, ...]]) -> Person:
         users=keys["user"],
         conversations=keys["conversation"],
         attributes=[(name, value) for name, _, value in pairs],
+        hashes=[hashed for each in _as_stored(keys) if redactor and (hashed := redactor.hashed(each)) is not None],
     )
 
 
-def _look(settings: Settings, as_json: bool, person: Person, at: str, export: Path | None) -> int:
+def _as_stored(keys: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    """The keys of a person as fields have them; a number with and without the sign of its country's code."""
+    for text in keys["phone"]:
+        yield text
+        if (number := number_of(text)) is not None:
+            yield number.digits
+    yield from (*keys["email"], *keys["name"], *keys["external_contact"])
+    yield from (text.partition("=")[2] for text in keys["attribute"])
+
+
+def _look(settings: Settings, as_json: bool, person: Person, at: str, files: _Files) -> int:
     with Book.open(settings.store_path, mode="ro", command="rollbook forget") as book, shown() as show:
-        found = request.look(book, person, at, export=export, on_step=lambda what, share: show(f"{what} {share:.0%}"))
+
+        def on_step(what: str, share: float) -> None:
+            show(f"{what} {share:.0%}")
+
+        found = request.look(book, person, at, export=files.export, on_step=on_step)
+        files.write_page(book, person, found, at)
     numbers = found.numbers()
     console.show(
         as_json,
@@ -88,7 +129,7 @@ def _look(settings: Settings, as_json: bool, person: Person, at: str, export: Pa
 
 
 def _forget(
-    settings: Settings, as_json: bool, person: Person | None, at: str, ticket: str | None, export: Path | None
+    settings: Settings, as_json: bool, person: Person | None, at: str, ticket: str | None, files: _Files
 ) -> int:
     path, found = settings.store_path, None
     with (
@@ -103,7 +144,17 @@ def _forget(
         if person is None:
             erased = request.resume(book, at, on_step=on_step)
         else:
-            done = request.forget(book, person, at, by=request.who(), ticket=ticket, export=export, on_step=on_step)
+            whom = person
+            done = request.forget(
+                book,
+                whom,
+                at,
+                by=request.who(),
+                ticket=ticket,
+                export=files.export,
+                also=lambda found: files.write_page(book, whom, found, at),
+                on_step=on_step,
+            )
             erased, numbers, found = done.erased, done.found.numbers(), done.found
     left = remains.remove(path, found, at, Manner(), journal=choose_journal(path, settings.journal))
     with Book.open(path, mode="ro", command="rollbook forget") as book:

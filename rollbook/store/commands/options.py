@@ -197,33 +197,6 @@ def browse(**options: Any) -> None:
 
 
 @click.command()
-@click.option("--phone", multiple=True, metavar="NUMBER", help="A telephone number, however it is written.")
-@click.option("--email", multiple=True, metavar="ADDRESS", help="An e-mail address.")
-@click.option("--name", multiple=True, metavar="NAME", help="A whole name, of a customer or of one of your own people.")
-@click.option("--external-contact", multiple=True, metavar="ID", help="The id of an external contact.")
-@click.option("--user", multiple=True, metavar="ID", help="The id of one of your own people.")
-@click.option("--conversation", multiple=True, metavar="ID", help="The id of a conversation.")
-@click.option("--attribute", multiple=True, metavar="NAME=VALUE", help="A participant attribute.")
-@click.option("--ticket", metavar="TEXT", help="What the record of the erasure says of the request.")
-@click.option(
-    "--export", metavar="FILE", type=click.Path(path_type=Path), help="Write the person's data to FILE, as JSON."
-)
-@click.option("--dry-run", is_flag=True, help="Only say what there is; with --export, write it too.")
-@click.option("--resume", is_flag=True, help="Go on with what was cut short, or could not be overwritten.")
-@console.settings_options
-@console.json_option
-def forget(**options: Any) -> None:
-    """Erase a person from the store, for good: whoever has any of the keys given.
-
-    Of each conversation in which they took part every personal field goes, and stays away when it is read again; ids,
-    times and figures stay. Others may go on working on the store meanwhile.
-    """
-    from rollbook.store.commands.forget import forget as work
-
-    work(**options)
-
-
-@click.command()
 @click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
 @console.settings_options
 @console.json_option

@@ -32,6 +32,7 @@ from rollbook.store.erasure.person import (
     number_of,
     numbers_within,
     plain,
+    spelled_forms,
     values_of,
 )
 from rollbook.store.erasure.person import Path as FieldPath
@@ -43,7 +44,12 @@ _DIGEST: Final = 16
 _KEY: Final = 32
 # A value that is longer is no name and no id of anybody.
 _LONGEST: Final = 200
-_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z", re.ASCII)
+# Most values of a record: a time, an id, a word of the platform's. Names of fields and such words come again and again.
+_TIME_OR_ID: Final = re.compile(
+    r"\d{4}-\d\d-\d\dT[\d:.]+Z|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII
+)
+_DIGITS: Final = re.compile(r"\d(?:[\s().\-/]*\d){4}", re.ASCII)
+_REMEMBERED: Final = 20_000
 
 
 def key_file(store: Path) -> Path:
@@ -86,7 +92,10 @@ def digests_of(person: Person, key: bytes) -> set[str]:
     """The digests of a person's keys, as tombstones name them: `KIND:HEX`. Ids of our own are tombstones themselves."""
     found = {_digest(key, "email", address_of(each)) for each in person.emails}
     found |= {_digest(key, "name", plain(each)) for each in person.names}
-    found |= {_digest(key, "external_contact", each.strip().casefold()) for each in person.external_contacts}
+    found |= {
+        _digest(key, "external_contact", each.strip().casefold())
+        for each in (*person.external_contacts, *person.hashes)
+    }
     found |= {_attribute(key, name, value) for name, value in person.attributes}
     for text in person.phones:
         number = number_of(text)
@@ -135,21 +144,40 @@ class ErasedPeople:
         self._key = key
         self._digests = frozenset(digests)
         self._kinds = frozenset(each.partition(":")[0] for each in digests)
+        self._known: dict[str, bool] = {}
 
     def is_named_by(self, value: str, *, attribute: str | None = None) -> bool:
         """Tell whether a value names one of them. attribute: the name of the participant attribute that it is of."""
-        if _TIME.fullmatch(value):
-            return False
+        if _TIME_OR_ID.fullmatch(value) and (attribute is None or "attribute" not in self._kinds):
+            return "external_contact" in self._kinds and self._has("external_contact", value.casefold())
+        if attribute is not None or len(value) > _LONGEST:
+            return self._names(value, attribute)
+        found = self._known.get(value)
+        if found is None:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            found = self._known[value] = self._names(value, None)
+        return found
+
+    def _names(self, value: str, attribute: str | None) -> bool:
         if len(value) <= _LONGEST and self._is_whole(value, attribute):
             return True
-        addresses = ADDRESS.findall(value) if "email" in self._kinds and "@" in value else ()
+        return any(map(self._has_part, spelled_forms(value)))
+
+    def _has_part(self, text: str) -> bool:
+        """Tell whether an address or a number of theirs is in a text."""
+        addresses = ADDRESS.findall(text) if "email" in self._kinds and "@" in text else ()
         if any(self._has("email", found.casefold().rstrip(".")) for found in addresses):
             return True
-        return "phone" in self._kinds and any(
-            self._has("phone", form)
-            for run in NUMBER_RUN.findall(value)
-            for _, number in numbers_within(run)
-            for form in _counterparts(number)
+        return (
+            "phone" in self._kinds
+            and _DIGITS.search(text) is not None
+            and any(
+                self._has("phone", form)
+                for run in NUMBER_RUN.findall(text)
+                for _, number in numbers_within(run)
+                for form in _counterparts(number)
+            )
         )
 
     def _is_whole(self, value: str, attribute: str | None) -> bool:

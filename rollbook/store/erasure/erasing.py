@@ -63,6 +63,11 @@ def erase(
     return done
 
 
+def erase_late(book: Book, at: str, *, rest: Callable[[float], None]) -> int:
+    """Erase what was stored of conversations that only later showed whose they are; answers how many."""
+    return erase(book, at, rest=rest) if book.read_now(tombstones.any_waiting) else 0
+
+
 def overwrite(connection: sqlite3.Connection) -> None:
     """See to it that what this connection deletes is overwritten with zeros, on every build of SQLite."""
     connection.execute("PRAGMA secure_delete = ON")

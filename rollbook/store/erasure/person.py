@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, NamedTuple, Protocol
+from urllib.parse import unquote
 
 from rollbook.genesys.canonical_json import decode
 from rollbook.genesys.errors import UsageError
@@ -28,6 +29,11 @@ NUMBER_RUN: Final = re.compile(r"(?<!\w)\+?[(\d][\d\s().\-/]*\d", re.ASCII)
 ADDRESS: Final = re.compile(r"""[^\s<>"',;:()\[\]]+@[^\s<>"',;:()\[\]]+""")
 _ASCII: Final = re.compile(r"[!-~]+", re.ASCII)
 _NOT_DIGITS: Final = {code: None for code in range(128) if not chr(code).isdigit()}
+# What divides the address of a page.
+_PARTS_OF_ADDRESS: Final = re.compile(r"[/?&=#]")
+# Telephone numbers with their country's code, as JSON may have them.
+_SMALLEST: Final = 10**7
+_LARGEST: Final = 10**15
 # Numbers side by side in a text: so many words are tried together.
 _WORDS: Final = 8
 # Ids and times that figures rest on. They are no person's data by themselves, and stay.
@@ -86,7 +92,10 @@ def address_of(text: str) -> str:
 
 @dataclass(frozen=True)
 class Person:
-    """The keys of a person. attributes: (name, value) of participants; users: ids of the organisation's own people."""
+    """The keys of a person. attributes: (name, value) of participants; users: ids of the organisation's own people.
+
+    hashes: what stands in the place of the other keys where `[privacy]` hashes them.
+    """
 
     phones: Sequence[str] = ()
     emails: Sequence[str] = ()
@@ -95,6 +104,7 @@ class Person:
     attributes: Sequence[tuple[str, str]] = ()
     users: Sequence[str] = ()
     conversations: Sequence[str] = ()
+    hashes: Sequence[str] = ()
     _numbers: list[Number] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -144,7 +154,7 @@ class Person:
 
     @cached_property
     def _ids(self) -> frozenset[str]:
-        return frozenset(text.strip().casefold() for text in self.external_contacts)
+        return frozenset(text.strip().casefold() for text in (*self.external_contacts, *self.hashes))
 
     @cached_property
     def _attributes(self) -> frozenset[tuple[str, str]]:
@@ -167,7 +177,7 @@ class Person:
             digits = text.translate(_NOT_DIGITS) if text.isascii() else "".join(filter(str.isdigit, text))
             if any(number.digits[-_PROBE:] in digits for number in self._numbers):
                 return True
-        if self._probes is None or "\\u" in text:
+        if self._probes is None or "\\u" in text or "%40" in text:
             return self.has_keys_of_content
         if not self._probes:
             return False
@@ -207,11 +217,12 @@ class Person:
 
     def _parts(self, text: str) -> Iterator[str]:
         """Numbers and addresses within a text, and (of what is no JSON) names and ids."""
-        if self._numbers:
-            for run in NUMBER_RUN.findall(text):
-                yield from self._numbers_in(run)
-        if self._emails and "@" in text:
-            yield from (found for found in ADDRESS.findall(text) if found.casefold().rstrip(".") in self._emails)
+        for form in spelled_forms(text):
+            if self._numbers:
+                for run in NUMBER_RUN.findall(form):
+                    yield from self._numbers_in(run)
+            if self._emails and "@" in form:
+                yield from (found for found in ADDRESS.findall(form) if found.casefold().rstrip(".") in self._emails)
         if len(text) > 200 or "\n" in text or "{" in text:
             folded = plain(text)
             yield from (each for each in (*self._names, *self._ids) if each in folded)
@@ -261,5 +272,17 @@ def values_of(tree: Any, names: Names) -> Iterator[tuple[Path, str]]:
             if isinstance(node, str):
                 if names(node, attribute=of):
                     yield path, node
-            elif of is not None and isinstance(node, int | float) and names(str(node), attribute=of):
+            elif not isinstance(node, int | float) or (of is None and not _may_be_number(node)):
+                continue
+            elif names(str(node), attribute=of):
                 yield path, str(node)
+
+
+def _may_be_number(value: float) -> bool:
+    """Tell whether a number of a body may be somebody's telephone number: what figures count is smaller."""
+    return isinstance(value, int) and _SMALLEST <= value < _LARGEST
+
+
+def spelled_forms(text: str) -> tuple[str, ...]:
+    """A text, and what it says where it is a part of an address of the web."""
+    return (text, _PARTS_OF_ADDRESS.sub(" ", unquote(text))) if "%" in text or "?" in text else (text,)

@@ -6,7 +6,7 @@ import getpass
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,11 +52,13 @@ def forget(
     by: str,
     ticket: str | None = None,
     export: Path | None = None,
+    also: Callable[[Found], None] = lambda _: None,
     on_step: Progress = lambda *_: None,
 ) -> Forgotten:
     """Find a person and erase them; what is left where no row is, is `remains.remove`'s. at: API text of now.
 
-    Raises UsageError where the ticket names the person: it is kept.
+    also: takes what was found before any of it is erased. Raises UsageError where the ticket names the person: it is
+    kept.
     """
     if ticket is not None and person.spellings(ticket):
         raise UsageError("the ticket names the person, and it is kept; give its number alone")
@@ -71,6 +73,7 @@ def forget(
     found = finding.find(book, person, at, save=save, on_step=on_step)
     if export is not None:
         write_export(book, found, export, at)
+    also(found)
     book.write(erasures.note_found, number, found.numbers()).result()
     return Forgotten(found, erasing.erase(book, at, on_step=on_step))
 
@@ -112,14 +115,19 @@ def _keep_tombstones(connection: sqlite3.Connection, found: Found, number: int) 
 
 
 def write_export(book: Book, found: Found, target: Path, at: str) -> None:
-    """Write all that is stored of a person as one JSON object to a file that only its owner reads."""
+    """Write all that is stored of a person as one JSON object."""
+    write_private(target, _export(book, found, at))
+
+
+def write_private(target: Path, pieces: Iterable[str]) -> None:
+    """Write a file that only its owner reads, whole or not at all. Raises StoreUnwritable."""
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
         with suppress(FileNotFoundError):
             partial.unlink()
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            for piece in _export(book, found, at):
+            for piece in pieces:
                 file.write(piece)
         partial.replace(target)
     except OSError as error:
@@ -132,16 +140,23 @@ def write_export(book: Book, found: Found, target: Path, at: str) -> None:
 def _export(book: Book, found: Found, at: str) -> Iterator[str]:
     yield f'{{"exported_at": {json.dumps(at)}, "conversations": ['
     comma = ""
-    for identity in sorted(found.conversations):
-        stored = book.read_now(life.collect, identity)
-        if stored is not None:
-            yield f"{comma}\n{json.dumps(stored, ensure_ascii=False)}"
-            comma = ","
-    more = book.read_now(_others, found)
+    for stored in conversations_of(book, found):
+        yield f"{comma}\n{json.dumps(stored, ensure_ascii=False)}"
+        comma = ","
+    more = book.read_now(others_of, found)
     yield f"\n], {json.dumps(more, ensure_ascii=False)[1:]}\n"
 
 
-def _others(connection: sqlite3.Connection, found: Found) -> dict[str, Any]:
+def conversations_of(book: Book, found: Found) -> Iterator[dict[str, Any]]:
+    """The conversations that a person is in, as `life.collect` has them."""
+    for identity in sorted(found.conversations):
+        stored = book.read_now(life.collect, identity)
+        if stored is not None:
+            yield stored
+
+
+def others_of(connection: sqlite3.Connection, found: Found) -> dict[str, Any]:
+    """Dead letters that name the person, and what is stored of them as one of the organisation's own people."""
     letters = [dead_letters.find(connection, int(number)) for number in found.dead_letters]
     users = []
     for identity in sorted(found.users):

@@ -134,6 +134,7 @@ class Erased:
         self._connection = connection
         self._found = of(connection, "conversation", conversation_ids)
         self._users = users(connection)
+        self._met: dict[frozenset[str], ErasedPeople | None] = {}
         self._people = {digest: (number, asked_at) for digest, number, asked_at in people(connection)}
 
     def cleaned(self, raw: bytes, conversation_id: str | None, start: str | None) -> bytes:
@@ -160,7 +161,9 @@ class Erased:
             return None
         known = {digest: asked_at for digest, (_, asked_at) in self._people.items()}
         digests = erased_people.erased_before(known, start)
-        return erased_people.people_of(file_of(self._connection), digests) if digests else None
+        if digests not in self._met:  # the key is read once a transaction
+            self._met[digests] = erased_people.people_of(file_of(self._connection), digests) if digests else None
+        return self._met[digests]
 
     def _redacted(self, raw: bytes, conversation_id: str | None, people: ErasedPeople | None) -> bytes:
         """The body without people's data, and without what names one of them in a field that no class has."""

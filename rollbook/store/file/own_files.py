@@ -17,12 +17,12 @@ from typing import Final
 
 from rollbook.store.file.errors import StoreUnwritable, owner_of
 
-# What SQLite opens beside a store by its name.
-BESIDE: Final = ("-wal", "-shm", "-journal")
+# What is opened beside a store by its name: by SQLite, and the key of those who were erased.
+BESIDE: Final = ("-wal", "-shm", "-journal", "-key")
 
 
 def must_be_no_link(path: Path) -> None:
-    """Raise StoreUnwritable if the store, or a file that SQLite opens beside it, is no plain file."""
+    """Raise StoreUnwritable if the store, or a file that is opened beside it, is no plain file."""
     for file in (path, *(Path(f"{path}{name}") for name in BESIDE)):
         found = _found(file)
         if found is None or stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode):

@@ -17,7 +17,7 @@ from rollbook.store.file.errors import StoreError, StoreForeign, translate
 
 _STAMP: Final = "%Y%m%dT%H%M%SZ"
 # Files that belong to a store beside it; none of them is the name of a backup.
-_BESIDE: Final = ("", "-wal", "-shm", "-journal", "-lock")
+_BESIDE: Final = ("", "-wal", "-shm", "-journal", "-lock", "-key")
 
 
 class Kept(NamedTuple):

@@ -12,12 +12,14 @@ import pytest
 
 from reconcile.due.rounds import Round, run_due
 from reconcile.reading.platform_retention import NoLongerKept, Noted, PlatformRetention
+from reconcile.report import due_lines
 from reconcile.verify import verify
 from rollbook.genesys.api.client import Api
 from rollbook.genesys.errors import ApiError
 from rollbook.genesys.program.settings import load
 from rollbook.genesys.times import Interval, to_text
 from rollbook.simulator import Simulator
+from rollbook.simulator.faults.script import Fault
 from rollbook.store.book import Book
 from rollbook.store.commands.windows import proof_lines
 from rollbook.store.tables import notes, windows
@@ -104,21 +106,25 @@ async def test_the_first_day_may_be_read_where_answers_are_whole_days(tmp_path: 
         assert (await book.read(windows.listed))[0].start == "2026-03-02T12:00:00.000Z"
 
 
-async def test_what_nobody_can_prove_any_more_is_given_up_in_one_row(tmp_path: Path) -> None:
+async def test_what_nobody_can_prove_any_more_is_given_up_in_one_row(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """A second answer some time later confirms it; from then on it is neither planned nor asked about each minute."""
     clock, org = Clock(START + KEPT + timedelta(days=2)), keeping(*every_day())
     with opened(tmp_path) as book:
         await the_round(book, org, clock, since=START, width=timedelta(hours=6))
         assert await book.read(windows.listed, verdicts=[Verdict.FAILED], until=to_text(START)) == []
+        assert "not read, because the organisation keeps its conversations for 3 days" in caplog.text
         clock.at += timedelta(minutes=11)
-        await the_round(book, org, clock, since=START, width=timedelta(hours=6))
+        report = await the_round(book, org, clock, since=START, width=timedelta(hours=6))
+        assert (report.exit_status, len(report.given_up), "retention" in " ".join(due_lines(report))) == (3, 1, True)
         found = [row for row in await book.read(windows.listed) if row.reason == GIVEN_UP]
         assert [(row.verdict, row.attempts, row.next_try_at) for row in found] == [(Verdict.FAILED, 0, None)]
         assert (found[0].start, found[0].end) == ("2026-03-02T06:00:00.000Z", "2026-03-04T12:00:00.000Z")
         questions = org.retention_questions
         clock.at += timedelta(minutes=11)
         report = await the_round(book, org, clock, since=START, width=timedelta(hours=6))
-        assert (report.windows, report.errors, report.left, org.retention_questions) == ((), (), 0, questions)
+        assert (report.windows, report.errors, report.given_up, org.retention_questions) == ((), (), (), questions)
 
 
 async def test_a_window_that_waited_too_long_fails_with_its_reason(tmp_path: Path) -> None:
@@ -273,6 +279,8 @@ async def test_a_simulated_organisation_deletes_what_is_too_old(tmp_path: Path) 
         assert 0 < len(left) < len(known)
         wanted = replace(load(env=simulator.env, cwd=tmp_path), store_path=tmp_path / "rollbook.db")
         async with Api(wanted) as api:
+            simulator.faults.add(Fault("retention", path="GET */dataretention/settings", parameters={"days": 3}))
+            simulator.retention_days = 4
             assert await api.retention_days() == 3
             found = {row.conversation_id for row in await api.details_by_id(known[:100])}
             assert found == set(left) & set(known[:100])

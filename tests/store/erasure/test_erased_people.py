@@ -14,8 +14,11 @@ from hypothesis import strategies as st
 from realtime.daemon.retention_keeper import RetentionKeeper
 from rollbook.genesys.messages.details import parse_results
 from rollbook.genesys.messages.notification import Notification, Unreadable, parse_frame
+from rollbook.genesys.privacy.policy import parse
+from rollbook.genesys.privacy.redaction import Redactor
 from rollbook.genesys.times import from_text
 from rollbook.store.book import Book
+from rollbook.store.commands.forget import _person
 from rollbook.store.erasure import erased_people, request
 from rollbook.store.erasure.erased_people import ErasedPeople, digests_of, key_file
 from rollbook.store.erasure.person import Person, number_of, same_number
@@ -30,6 +33,7 @@ from tests.helpers.organisation import NOW, WINDOW, at, record
 from tests.store.erasure.test_forget import CANARY, HERS, IDS, LAG, NUMBER, bytes_of, event, hers, personal, query, read
 
 KEY = b"k" * 32
+KEYS = ("phone", "email", "name", "external_contact", "user", "conversation", "attribute")
 LATE = "7c1f0d6e-52f1-4c1b-9a6c-00000000000a"
 NEW = "7c1f0d6e-52f1-4c1b-9a6c-00000000000b"
 DETAILS = "SELECT conversation_id, details FROM conversations WHERE details IS NOT NULL ORDER BY 1"
@@ -208,6 +212,11 @@ def test_digests_know_the_numbers_that_are_the_same(left: str, right: str) -> No
         (Person(names=["Ada Lovelace"]), {"from": '"Ada Lovelace" <x@y.z>'}),
         (Person(external_contacts=["AB-12"]), {"externalContactId": "ab-12"}),
         (Person(attributes=[("Customer", "4711")]), {"attributes": {"customer": 4711}}),
+        (Person(external_contacts=[LATE]), {"externalContactId": LATE.upper()}),
+        (Person(attributes=[("customer id", LATE)]), {"attributes": {"customer id": LATE}}),
+        (Person(phones=["030 1234567"]), {"number": 49301234567}),
+        (Person(phones=["030 1234567"]), {"url": "https://example.com/?n=%2B49301234567"}),
+        (Person(emails=["ada@example.com"]), {"url": "https://example.com/?m=ada%40example.com"}),
         (Person(phones=["030 1234567"]), {"text": "please call +49 30 1234567 today"}),
     ],
 )
@@ -218,3 +227,24 @@ def test_each_key_is_known_by_its_digest(person: Person, body: dict[str, Any]) -
     assert ErasedPeople(KEY, digests_of(person, KEY)).are_in(raw)
     assert not ErasedPeople(b"another key", digests_of(person, KEY)).are_in(raw)
     assert not ErasedPeople(KEY, digests_of(person, KEY)).are_in(json.dumps(record("a")))
+
+
+def test_a_number_that_the_policy_hashes_is_found_by_its_hash(tmp_path: Path) -> None:
+    """The store has nothing but hashes of it: what stands beside them goes too, and late data are known by them."""
+    redactor = Redactor(parse("phone_numbers=hash"), b"a key that is long enough")
+    path = tmp_path / "rollbook.db"
+
+    def hashed(conversation_id: str) -> dict[str, Any]:
+        made: dict[str, Any] = json.loads(redactor.record(json.dumps(of_her(conversation_id)).encode()))
+        session = made["participants"][0]["sessions"][0]
+        assert session["ani"].startswith("hmac:")
+        session.pop("notYetKnown")
+        made["participants"][0]["attributes"].pop("phone")
+        return made
+
+    person = _person({**dict.fromkeys(KEYS, ()), "phone": ("+49 30 1234567",)}, redactor)
+    with Book.open(path, pack="none") as book:
+        read(book, [hashed(LATE)], 45)
+        assert request.forget(book, person, at(55), by="dpo").erased == 1
+        read(book, [hashed(NEW)], 60)
+    assert [CANARY in details for _, details in query(path, DETAILS)] == [False, False]
