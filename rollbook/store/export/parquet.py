@@ -8,12 +8,13 @@ pyarrow.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from rollbook.genesys.errors import UsageError
 from rollbook.genesys.times import normalize
+from rollbook.store.export.column_values import Column, Columns, JsonColumn, TakenColumn
 from rollbook.store.export.columns import ColumnKind, Exported, kind_of
 
 try:
@@ -56,7 +57,7 @@ class ParquetPart:
         self._waiting: list[Any] = []
         self._bytes = 0
 
-    def write(self, columns: Sequence[Sequence[Any]]) -> None:
+    def write(self, columns: Columns) -> None:
         """Append rows; they are written once there are enough for a row group."""
         arrays = [self._array(name, kind, values) for (name, kind), values in zip(self._kinds, columns, strict=True)]
         batch = pa.record_batch(arrays, schema=self._schema)
@@ -78,10 +79,13 @@ class ParquetPart:
             self._writer.write_table(group, row_group_size=group.num_rows)
             self._waiting, self._bytes = [], 0
 
-    def _array(self, name: str, kind: ColumnKind, values: Sequence[Any]) -> Any:
+    def _array(self, name: str, kind: ColumnKind, column: Column) -> Any:
         try:
-            return _typed(kind, values)
+            if isinstance(column, TakenColumn):
+                return _typed(kind, column.values).take(pa.array(column.places, pa.int32()))
+            return _typed(kind, column.as_list() if isinstance(column, JsonColumn) else column)
         except _REFUSED:
+            values = list(column)
             fitting = [_FITTING[kind](value) for value in values]
             left_out = sum(value is not None for value in values) - sum(value is not None for value in fitting)
             if left_out:
@@ -89,7 +93,7 @@ class ParquetPart:
             return _typed(kind, fitting)
 
 
-def _typed(kind: ColumnKind, values: Sequence[Any]) -> Any:
+def _typed(kind: ColumnKind, values: Column) -> Any:
     if kind is not ColumnKind.TIME:
         return pa.array(values, _TYPES[kind])
     return pc.cast(pa.array(values, pa.string()), _TYPES[kind])

@@ -1,0 +1,59 @@
+"""The values of a column, as they come from the store: made into Python's only where somebody goes through them.
+
+CSV and NDJSON go through all. Parquet takes what a column is made of, where that is less work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, Protocol
+
+import msgspec
+
+_LIST: Final = msgspec.json.Decoder(list[Any]).decode
+
+
+class Column(Protocol):
+    """The values of a column, in the order of the rows: a list, a tuple, or what follows here."""
+
+    def __len__(self) -> int:
+        """The number of rows."""
+
+    def __iter__(self) -> Iterator[Any]:
+        """Each row's value."""
+
+
+# The columns of a table, in its order: each as long as the others.
+Columns = Sequence[Column]
+
+
+class JsonColumn:
+    """A column as SQLite gives it in one go: a JSON array. rows: the number of its values."""
+
+    def __init__(self, text: str, rows: int) -> None:
+        self._text = text
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return self._rows
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.as_list())
+
+    def as_list(self) -> list[Any]:
+        """The values, decoded anew each time."""
+        return _LIST(self._text)
+
+
+class TakenColumn:
+    """A column of values that repeat: each row's is `values[place]`. Columns with the same places share their list."""
+
+    def __init__(self, values: Sequence[Any], places: Sequence[int]) -> None:
+        self.values = values
+        self.places = places
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __iter__(self) -> Iterator[Any]:
+        return map(self.values.__getitem__, self.places)
