@@ -5,6 +5,7 @@ CSV and NDJSON go through all. Parquet takes what a column is made of, where tha
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, Protocol
 
@@ -40,15 +41,19 @@ class JsonColumn:
     def __iter__(self) -> Iterator[Any]:
         return iter(self.as_list())
 
+    def is_empty(self) -> bool:
+        """Tell whether no row has a value."""
+        return len(self._text) == len("null,") * self._rows + 1 and self._text == f"[{'null,' * (self._rows - 1)}null]"
+
     def as_list(self) -> list[Any]:
         """The values, decoded anew each time."""
         return _LIST(self._text)
 
 
 class TakenColumn:
-    """A column of values that repeat: each row's is `values[place]`. Columns with the same places share their list."""
+    """A column of values that repeat: each row's is `values[place]`. places: of type "i", 32 bits."""
 
-    def __init__(self, values: Sequence[Any], places: Sequence[int]) -> None:
+    def __init__(self, values: Sequence[Any], places: array[int]) -> None:
         self.values = values
         self.places = places
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
@@ -34,6 +34,7 @@ _NUMBER: Final = f"t.id >> {SHIFT}"
 _PLACE: Final = f"t.id & {LAST_PLACE}"
 _SESSION: Final = f"(t.id & ~{LAST_PLACE}) | t.session"
 _PARTICIPANT: Final = f"(t.id & ~{LAST_PLACE}) | t.participant"
+_KEY: Final = "t.number"  # of what has a row for each conversation
 _QUEUE: Final = 't."queue"'
 _EACH_DAY: Final = ' FROM {table} WHERE "{by}" >= ? AND "{by}" < ? ORDER BY '
 
@@ -61,7 +62,7 @@ class _Sessions(NamedTuple):
     def taken(self, rows: Column) -> list[TakenColumn]:
         """The columns for these, by the ids of their rows; of a row that there is not, the last."""
         nobody = len(self.session_id) - 1
-        places = [self.places.get(row, nobody) for row in rows]
+        places = array("i", [self.places.get(row, nobody) for row in rows])
         return [TakenColumn(values, places) for values in self[1:]]
 
 
@@ -178,9 +179,10 @@ class _Chunk:
         self._connection = connection
         self._texts = texts
         self._runs = json.dumps(_runs(numbers))
-        self._ids: dict[int, str] = dict(self._rows("t.number, t.conversation_id", "conversation_ids", "number"))
-        self._places = {number: place for place, number in enumerate(self._ids)}
-        self._id_list = list(self._ids.values())
+        wanted = {_KEY: ColumnKind.INTEGER, "t.conversation_id": ColumnKind.TEXT}
+        known, ids = self._in_columns(wanted, "conversation_ids", "number").values()
+        self._ids: list[str] = list(ids)
+        self._places: dict[int, int] = {number: place for place, number in enumerate(known)}
         self._sessions: _Sessions | None = None
 
     def columns(self, table: Exported) -> Iterator[Columns]:
@@ -192,15 +194,23 @@ class _Chunk:
                 f"SELECT {_listed(table, 'v.')} FROM json_each(?) j CROSS JOIN {table.name} v"
                 f" ON v.conversation_id = j.value ORDER BY j.key, {_ORDER[table.name]}"
             )
-            found = self._connection.execute(query, (json.dumps(list(self._ids.values())),))
+            found = self._connection.execute(query, (json.dumps(self._ids),))
             yield from _in_parts(self._connection, found, table)
+        elif table.name == "conversations":
+            wanted = {_KEY: ColumnKind.INTEGER}
+            wanted |= {f't."{name}"': kind_of(table.name, name) for name in table.columns[1:]}
+            numbers, *fields = self._in_columns(wanted, "conversation_rows", "number").values()
+            yield [self._ids_of(numbers), *fields]
         else:
             rows, key, order = _BY_NUMBER[table.name]
             columns = [f't."{name}"' for name in table.columns[1:]]
             columns = [_READ_AT if (table.name, name) == ("details", 't."read_at"') else name for name in columns]
             found = self._rows(", ".join(["t.number", *columns]), rows, key, order)
             for part in _in_parts(self._connection, found, table):
-                yield [[self._ids[number] for number in part[0]], *part[1:]]
+                yield [self._ids_of(part[0]), *part[1:]]
+
+    def _ids_of(self, numbers: Iterable[int]) -> TakenColumn:
+        return TakenColumn(self._ids, array("i", [self._places[number] for number in numbers]))
 
     def _rows(self, columns: str, rows: str, key: str, order: str = "") -> sqlite3.Cursor:
         """Rows of these conversations. key: the column that has their number, or begins with it."""
@@ -221,12 +231,12 @@ class _Chunk:
             return
         if table.name == "segments":
             found[_QUEUE] = [self._texts[number] for number in found[_QUEUE]]
-        ids = TakenColumn(self._id_list, [self._places[number] for number in found.pop(_NUMBER)])
+        ids = self._ids_of(found.pop(_NUMBER))
         placed = where.columns(self, *(found.pop(name) for name in where.wanted))
         yield [ids, *placed, *found.values()]
 
-    def _in_columns(self, wanted: Mapping[str, ColumnKind], rows: str) -> dict[str, Column]:
-        """Columns of child rows, all of one length, by the SQL that makes them.
+    def _in_columns(self, wanted: Mapping[str, ColumnKind], rows: str, key: str = "id") -> dict[str, Column]:
+        """Columns of rows, all of one length, by the SQL that makes them. rows, key: as for `_rows`.
 
         SQLite makes each a JSON array, and msgspec a list of that, in half the time in which its rows would be fetched
         and turned (docs/performance.md). Numbers with a point lose digits on that way: columns that may have some are
@@ -234,15 +244,15 @@ class _Chunk:
         """
         real = [sql for sql, kind in wanted.items() if kind is ColumnKind.REAL]
         with suppress(sqlite3.Error, msgspec.DecodeError):
-            found = self._from_json({sql: kind for sql, kind in wanted.items() if sql not in real}, rows)
+            found = self._from_json({sql: kind for sql, kind in wanted.items() if sql not in real}, rows, key)
             if real:
-                found |= self._fetched(real, rows)
+                found |= self._fetched(real, rows, key)
             return {sql: found[sql] for sql in wanted}
-        return self._fetched(list(wanted), rows)
+        return self._fetched(list(wanted), rows, key)
 
-    def _from_json(self, wanted: Mapping[str, ColumnKind], rows: str) -> dict[str, Column]:
+    def _from_json(self, wanted: Mapping[str, ColumnKind], rows: str, key: str) -> dict[str, Column]:
         arrays = ", ".join(f"json_group_array({sql})" for sql in wanted)
-        texts = dict(zip(wanted, self._rows(arrays, rows, "id").fetchone(), strict=True))
+        texts = dict(zip(wanted, self._rows(arrays, rows, key).fetchone(), strict=True))
         # Numbers are looked at at once, so that one with a point is found while the rows can still be fetched.
         found: dict[str, Column] = {
             sql: _INTEGERS(texts[sql]) for sql, kind in wanted.items() if kind is ColumnKind.INTEGER
@@ -250,8 +260,8 @@ class _Chunk:
         many = len(next(iter(found.values())))
         return {sql: found.get(sql) or JsonColumn(text, many) for sql, text in texts.items()}
 
-    def _fetched(self, wanted: Sequence[str], rows: str) -> dict[str, Column]:
-        fetched = self._rows(", ".join(wanted), rows, "id").fetchall()
+    def _fetched(self, wanted: Sequence[str], rows: str, key: str) -> dict[str, Column]:
+        fetched = self._rows(", ".join(wanted), rows, key).fetchall()
         return dict(zip(wanted, zip(*fetched, strict=True) if fetched else [()] * len(wanted), strict=True))
 
     def sessions(self) -> _Sessions:
@@ -285,7 +295,7 @@ def _in_a_conversation(_: _Chunk, place: Column) -> Columns:
 
 
 def _a_session(chunk: _Chunk, participant: Column, position: Column) -> Columns:
-    # Of each row there is a session, in the same order.
+    # The rows are the sessions, in the same order.
     return [participant, position, chunk.sessions().participant_id[:-1]]
 
 
@@ -307,7 +317,6 @@ _WHERE: Final = {
 _READ_AT: Final = "(SELECT read_at FROM conversation_rows c WHERE c.number = t.number)"
 # table → (the table with its rows, the column of the number, the order of a run's rows where the number is not enough)
 _BY_NUMBER: Final = {
-    "conversations": ("conversation_rows", "number", ""),
     "participant_attributes": ("attribute_rows", "number", "t.number, t.participant_id, t.name"),
     "gaps": ("gap_rows", "number", "t.number, t.kind"),
     "details": ("detail_rows", "number", ""),

@@ -31,6 +31,7 @@ except ImportError as error:
 pa.set_memory_pool(pa.system_memory_pool())
 # Bytes of columns in memory that become a row group.
 _GROUP_BYTES: Final = 8_000_000
+_BATCH_ROWS: Final = 16_384  # of a column, that are encoded at a time
 _LEVEL: Final = 1  # of zstd: a higher one takes more time than it saves room
 _TYPES: Final[Mapping[ColumnKind, Any]] = {
     ColumnKind.TIME: pa.timestamp("ms", tz="UTC"),
@@ -50,16 +51,23 @@ class ParquetPart:
         self._unfit: Counter[str] = Counter()
         self._kinds = [(name, kind_of(table.name, name)) for name in table.columns]
         self._schema = pa.schema([(name, _TYPES[kind]) for name, kind in self._kinds])
-        # Without dictionaries of values a file is a little smaller, and takes a fifth less time (docs/performance.md).
+        # Dictionaries of values make a file a little larger, and take a fifth more time; so do the smallest and the
+        # largest of each column's texts, by which no reader finds an id (docs/performance.md).
         self._writer = pq.ParquetWriter(
-            path, self._schema, compression="zstd", compression_level=_LEVEL, use_dictionary=False
+            path,
+            self._schema,
+            compression="zstd",
+            compression_level=_LEVEL,
+            use_dictionary=False,
+            write_statistics=[name for name, kind in self._kinds if kind is not ColumnKind.TEXT],
+            write_batch_size=_BATCH_ROWS,
         )
         self._waiting: list[Any] = []
         self._bytes = 0
 
     def write(self, columns: Columns) -> None:
         """Append rows; they are written once there are enough for a row group."""
-        arrays = [self._array(name, kind, values) for (name, kind), values in zip(self._kinds, columns, strict=True)]
+        arrays = [self._array(name, kind, column) for (name, kind), column in zip(self._kinds, columns, strict=True)]
         batch = pa.record_batch(arrays, schema=self._schema)
         self.rows += batch.num_rows
         self._waiting.append(batch)
@@ -81,9 +89,7 @@ class ParquetPart:
 
     def _array(self, name: str, kind: ColumnKind, column: Column) -> Any:
         try:
-            if isinstance(column, TakenColumn):
-                return _typed(kind, column.values).take(pa.array(column.places, pa.int32()))
-            return _typed(kind, column.as_list() if isinstance(column, JsonColumn) else column)
+            return _as_array(kind, column)
         except _REFUSED:
             values = list(column)
             fitting = [_FITTING[kind](value) for value in values]
@@ -91,6 +97,15 @@ class ParquetPart:
             if left_out:
                 self._unfit[name] += left_out
             return _typed(kind, fitting)
+
+
+def _as_array(kind: ColumnKind, column: Column) -> Any:
+    if isinstance(column, TakenColumn):
+        places = pa.Array.from_buffers(pa.int32(), len(column), [None, pa.py_buffer(column.places)])
+        return _typed(kind, column.values).take(places)
+    if isinstance(column, JsonColumn):
+        return pa.nulls(len(column), _TYPES[kind]) if column.is_empty() else _typed(kind, column.as_list())
+    return _typed(kind, column)
 
 
 def _typed(kind: ColumnKind, values: Column) -> Any:
