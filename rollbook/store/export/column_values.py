@@ -28,6 +28,10 @@ class Column(Protocol):
 Columns = Sequence[Column]
 
 
+class IntegerColumn(list[int | str | None]):
+    """A column without a number with a point: who wants whole numbers need not look for one."""
+
+
 class JsonColumn:
     """A column as SQLite gives it in one go: a JSON array. rows: the number of its values."""
 

@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from rollbook.store.bodies import packing
-from rollbook.store.export.column_values import Column, Columns, JsonColumn, TakenColumn
+from rollbook.store.export.column_values import Column, Columns, IntegerColumn, JsonColumn, TakenColumn
 from rollbook.store.export.columns import ColumnKind, Exported, TableGroup, kind_of
 from rollbook.store.rows.detail_columns import CHILD_TABLES, ChildTable, column, column_of
 from rollbook.store.rows.numbers import LAST_PLACE, SHIFT
@@ -255,7 +255,7 @@ class _Chunk:
         texts = dict(zip(wanted, self._rows(arrays, rows, key).fetchone(), strict=True))
         # Numbers are looked at at once, so that one with a point is found while the rows can still be fetched.
         found: dict[str, Column] = {
-            sql: _INTEGERS(texts[sql]) for sql, kind in wanted.items() if kind is ColumnKind.INTEGER
+            sql: IntegerColumn(_INTEGERS(texts[sql])) for sql, kind in wanted.items() if kind is ColumnKind.INTEGER
         }
         many = len(next(iter(found.values())))
         return {sql: found.get(sql) or JsonColumn(text, many) for sql, text in texts.items()}

@@ -86,6 +86,8 @@ class Writing:
         return [Content(file.path.stat().st_size, digest_of(file.path)) for file in files]
 
     def _do(self, work: Callable[[G], T], given: G) -> Future[T]:
+        if self._failure is not None:
+            raise self._failure
         while len(self._waiting) >= _WAITING:
             self._waiting.popleft().result()
         future = self._thread.submit(self._in_turn, work, given)
