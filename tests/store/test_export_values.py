@@ -16,7 +16,7 @@ import pytest
 from rollbook.genesys.times import to_text
 from rollbook.store.book import Book
 from rollbook.store.export import day_rows, parts, writing
-from rollbook.store.export.column_values import Columns, JsonColumn, TakenColumn
+from rollbook.store.export.column_values import Columns, TakenColumn
 from rollbook.store.export.columns import BY_NAME, EXPORTED, ColumnKind, Exported, kind_of
 from rollbook.store.export.exporting import path_of
 from rollbook.store.export.folder import ExportFailed
@@ -145,26 +145,6 @@ def test_a_text_that_is_no_text_is_refused_with_a_line(few: Path, tmp_path: Path
 
 
 # Columns
-
-
-@pytest.mark.parametrize(
-    ("values", "empty"),
-    [
-        ([None], True),
-        ([None] * 3, True),
-        (["ab"], False),
-        (["null"], False),
-        ([None, "ab", None], False),
-        ([1000, None], False),
-        ([None, "null,null"], False),
-    ],
-)
-def test_a_column_is_empty_where_no_row_has_a_value(values: list[Any], empty: bool) -> None:
-    """Not where its text is only as long, or has the word as a value."""
-    column = JsonColumn(json.dumps(values, separators=(",", ":")), len(values))
-    assert column.is_empty() is empty
-    assert list(column) == column.as_list() == values
-    assert len(column) == len(values)
 
 
 def test_a_taken_column_has_the_value_of_each_place() -> None:

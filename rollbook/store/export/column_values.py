@@ -1,4 +1,4 @@
-"""The values of a column, as they come from the store: made into Python's only where somebody goes through them.
+"""The values of a column, as they come from the store.
 
 CSV and NDJSON go through all. Parquet takes what a column is made of, where that is less work.
 """
@@ -7,11 +7,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, Protocol
-
-import msgspec
-
-_LIST: Final = msgspec.json.Decoder(list[Any]).decode
+from typing import Any, Protocol
 
 
 class Column(Protocol):
@@ -30,28 +26,6 @@ Columns = Sequence[Column]
 
 class IntegerColumn(list[int | str | None]):
     """A column without a number with a point: who wants whole numbers need not look for one."""
-
-
-class JsonColumn:
-    """A column as SQLite gives it in one go: a JSON array. rows: the number of its values."""
-
-    def __init__(self, text: str, rows: int) -> None:
-        self._text = text
-        self._rows = rows
-
-    def __len__(self) -> int:
-        return self._rows
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self.as_list())
-
-    def is_empty(self) -> bool:
-        """Tell whether no row has a value."""
-        return len(self._text) == len("null,") * self._rows + 1 and self._text == f"[{'null,' * (self._rows - 1)}null]"
-
-    def as_list(self) -> list[Any]:
-        """The values, decoded anew each time."""
-        return _LIST(self._text)
 
 
 class TakenColumn:

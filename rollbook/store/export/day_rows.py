@@ -17,13 +17,14 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from rollbook.store.bodies import packing
-from rollbook.store.export.column_values import Column, Columns, IntegerColumn, JsonColumn, TakenColumn
+from rollbook.store.export.column_values import Column, Columns, IntegerColumn, TakenColumn
 from rollbook.store.export.columns import ColumnKind, Exported, TableGroup, kind_of
 from rollbook.store.rows.detail_columns import CHILD_TABLES, ChildTable, column, column_of
 from rollbook.store.rows.numbers import LAST_PLACE, SHIFT
 
-# A number with a point is refused: JSON may lack its last digits.
+# A value that its column's type does not take (a number with a point, a BLOB) is refused, and the rows are fetched.
 _INTEGERS: Final = msgspec.json.Decoder(list[int | str | None]).decode
+_TEXTS: Final = msgspec.json.Decoder(list[str | None]).decode
 # Conversations that are read at a time, and rows of what is not theirs: what is in memory of a day.
 CHUNK: Final = 500
 # Rows of whole bodies that are in memory at a time; each may have megabytes.
@@ -252,13 +253,11 @@ class _Chunk:
 
     def _from_json(self, wanted: Mapping[str, ColumnKind], rows: str, key: str) -> dict[str, Column]:
         arrays = ", ".join(f"json_group_array({sql})" for sql in wanted)
-        texts = dict(zip(wanted, self._rows(arrays, rows, key).fetchone(), strict=True))
-        # Numbers are looked at at once, so that one with a point is found while the rows can still be fetched.
-        found: dict[str, Column] = {
-            sql: IntegerColumn(_INTEGERS(texts[sql])) for sql, kind in wanted.items() if kind is ColumnKind.INTEGER
+        texts = self._rows(arrays, rows, key).fetchone()
+        return {
+            sql: IntegerColumn(_INTEGERS(text)) if kind is ColumnKind.INTEGER else _TEXTS(text)
+            for (sql, kind), text in zip(wanted.items(), texts, strict=True)
         }
-        many = len(next(iter(found.values())))
-        return {sql: found.get(sql) or JsonColumn(text, many) for sql, text in texts.items()}
 
     def _fetched(self, wanted: Sequence[str], rows: str, key: str) -> dict[str, Column]:
         fetched = self._rows(", ".join(wanted), rows, key).fetchall()

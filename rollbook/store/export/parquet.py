@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from rollbook.genesys.errors import UsageError
 from rollbook.genesys.times import normalize
-from rollbook.store.export.column_values import Column, Columns, IntegerColumn, JsonColumn, TakenColumn
+from rollbook.store.export.column_values import Column, Columns, IntegerColumn, TakenColumn
 from rollbook.store.export.columns import ColumnKind, Exported, kind_of
 
 try:
@@ -103,8 +103,6 @@ def _as_array(kind: ColumnKind, column: Column) -> Any:
     if isinstance(column, TakenColumn):
         places = pa.Array.from_buffers(pa.int32(), len(column), [None, pa.py_buffer(column.places)])
         return _typed(kind, column.values).take(places)
-    if isinstance(column, JsonColumn):
-        return pa.nulls(len(column), _TYPES[kind]) if column.is_empty() else _typed(kind, column.as_list())
     if kind is ColumnKind.INTEGER and not isinstance(column, IntegerColumn) and any(map(_has_point, column)):
         # pyarrow would cut it off, and make some number of one that is infinite.
         raise pa.ArrowInvalid

@@ -22,7 +22,7 @@ from rollbook.store.export.parts import FilePart, Format
 G = TypeVar("G")
 T = TypeVar("T")
 # Pieces that wait at most: each the rows of a table, of some hundred conversations.
-_WAITING: Final = 3
+_WAITING: Final = 4
 
 
 class Unfinished(NamedTuple):
