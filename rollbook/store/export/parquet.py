@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rollbook.genesys.errors import UsageError
+from rollbook.genesys.program.process_memory import keep_freed
 from rollbook.genesys.times import normalize
 from rollbook.store.export.column_values import Column, Columns, IntegerColumn, TakenColumn
 from rollbook.store.export.columns import ColumnKind, Exported, kind_of
@@ -29,6 +30,7 @@ except ImportError as error:
 
 # The system's allocator: Arrow's own keeps what it was given, 40 MB of an export (docs/performance.md).
 pa.set_memory_pool(pa.system_memory_pool())
+keep_freed()
 # Bytes of columns in memory that become a row group.
 _GROUP_BYTES: Final = 8_000_000
 _BATCH_ROWS: Final = 16_384  # of a column, that are encoded at a time
