@@ -10,31 +10,33 @@ from __future__ import annotations
 import json
 import sqlite3
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from rollbook.store.bodies import packing
+from rollbook.store.export.column_values import Column, Columns, IntegerColumn, TakenColumn
 from rollbook.store.export.columns import ColumnKind, Exported, TableGroup, kind_of
 from rollbook.store.rows.detail_columns import CHILD_TABLES, ChildTable, column, column_of
 from rollbook.store.rows.numbers import LAST_PLACE, SHIFT
 
-# Values by column, in the order of the table's columns: each as long as the others.
-Columns = Sequence[Sequence[Any]]
 # A value that its column's type does not take (a number with a point, a BLOB) is refused, and the rows are fetched.
-_TEXTS_OR_NONE: Final = msgspec.json.Decoder(list[str | None]).decode
-_DECODERS: Final[dict[ColumnKind, Callable[[str], list[Any]]]] = {
-    ColumnKind.INTEGER: msgspec.json.Decoder(list[int | str | None]).decode,
-    ColumnKind.TEXT: _TEXTS_OR_NONE,
-    ColumnKind.TIME: _TEXTS_OR_NONE,
-}
+_INTEGERS: Final = msgspec.json.Decoder(list[int | str | None]).decode
+_TEXTS: Final = msgspec.json.Decoder(list[str | None]).decode
 # Conversations that are read at a time, and rows of what is not theirs: what is in memory of a day.
 CHUNK: Final = 500
 # Rows of whole bodies that are in memory at a time; each may have megabytes.
 BODIES: Final = 100
-_PLACES: Final = ~LAST_PLACE
+# Of a child row: its conversation's number, its place among the rows of its table, the ids of its session's and of its
+# participant's rows.
+_NUMBER: Final = f"t.id >> {SHIFT}"
+_PLACE: Final = f"t.id & {LAST_PLACE}"
+_SESSION: Final = f"(t.id & ~{LAST_PLACE}) | t.session"
+_PARTICIPANT: Final = f"(t.id & ~{LAST_PLACE}) | t.participant"
+_KEY: Final = "t.number"  # of what has a row for each conversation
+_QUEUE: Final = 't."queue"'
 _EACH_DAY: Final = ' FROM {table} WHERE "{by}" >= ? AND "{by}" < ? ORDER BY '
 
 
@@ -46,9 +48,23 @@ class Day(NamedTuple):
     end: str
 
 
-# The session that a row belongs to: its participant's position and its own, its participant's id and its own.
-_Parent = tuple[int | None, int | None, str | None, str | None]
-_NOBODY: Final[_Parent] = (None, None, None, None)
+class _Sessions(NamedTuple):
+    """The sessions of some conversations, as columns, in the order of their rows; and at the end one that is nobody's.
+
+    places: where a session is in them, by its row's id.
+    """
+
+    places: dict[int | None, int]
+    participant: Sequence[int | None]
+    position: Sequence[int | None]
+    participant_id: Sequence[str | None]
+    session_id: Sequence[str | None]
+
+    def taken(self, rows: Column) -> list[TakenColumn]:
+        """The columns for these, by the ids of their rows; of a row that there is not, the last."""
+        nobody = len(self.session_id) - 1
+        places = array("i", [self.places.get(row, nobody) for row in rows])
+        return [TakenColumn(values, places) for values in self[1:]]
 
 
 def first_day(connection: sqlite3.Connection) -> str | None:
@@ -164,8 +180,11 @@ class _Chunk:
         self._connection = connection
         self._texts = texts
         self._runs = json.dumps(_runs(numbers))
-        self._ids: dict[int, str] = dict(self._rows("t.number, t.conversation_id", "conversation_ids", "number"))
-        self._parents: dict[int, _Parent] | None = None
+        wanted = {_KEY: ColumnKind.INTEGER, "t.conversation_id": ColumnKind.TEXT}
+        known, ids = self._in_columns(wanted, "conversation_ids", "number").values()
+        self._ids: list[str] = list(ids)
+        self._places: dict[int, int] = {number: place for place, number in enumerate(known)}
+        self._sessions: _Sessions | None = None
 
     def columns(self, table: Exported) -> Iterator[Columns]:
         """The rows of a table, as its columns; none where it has none."""
@@ -176,15 +195,23 @@ class _Chunk:
                 f"SELECT {_listed(table, 'v.')} FROM json_each(?) j CROSS JOIN {table.name} v"
                 f" ON v.conversation_id = j.value ORDER BY j.key, {_ORDER[table.name]}"
             )
-            found = self._connection.execute(query, (json.dumps(list(self._ids.values())),))
+            found = self._connection.execute(query, (json.dumps(self._ids),))
             yield from _in_parts(self._connection, found, table)
+        elif table.name == "conversations":
+            wanted = {_KEY: ColumnKind.INTEGER}
+            wanted |= {f't."{name}"': kind_of(table.name, name) for name in table.columns[1:]}
+            numbers, *fields = self._in_columns(wanted, "conversation_rows", "number").values()
+            yield [self._ids_of(numbers), *fields]
         else:
             rows, key, order = _BY_NUMBER[table.name]
             columns = [f't."{name}"' for name in table.columns[1:]]
             columns = [_READ_AT if (table.name, name) == ("details", 't."read_at"') else name for name in columns]
             found = self._rows(", ".join(["t.number", *columns]), rows, key, order)
             for part in _in_parts(self._connection, found, table):
-                yield [[self._ids[number] for number in part[0]], *part[1:]]
+                yield [self._ids_of(part[0]), *part[1:]]
+
+    def _ids_of(self, numbers: Iterable[int]) -> TakenColumn:
+        return TakenColumn(self._ids, array("i", [self._places[number] for number in numbers]))
 
     def _rows(self, columns: str, rows: str, key: str, order: str = "") -> sqlite3.Cursor:
         """Rows of these conversations. key: the column that has their number, or begins with it."""
@@ -195,85 +222,100 @@ class _Chunk:
         return self._connection.execute(f"{query} ORDER BY j.key, {order}" if order else query, (self._runs,))
 
     def _child(self, table: Exported, child: ChildTable) -> Iterator[Columns]:
-        names = ["id", *child.where, *(column_of(table.name, of) for of in child.fields)]
-        kinds = [ColumnKind.INTEGER] * (1 + len(child.where)) + [kind_of(table.name, column(of)) for of in child.fields]
+        where = _WHERE.get(table.name, _IN_A_SESSION)
+        wanted = {_NUMBER: ColumnKind.INTEGER, **dict.fromkeys(where.wanted, ColumnKind.INTEGER)}
+        wanted |= {f't."{column_of(table.name, of)}"': kind_of(table.name, column(of)) for of in child.fields}
         if table.name == "segments":
-            kinds[names.index("queue")] = ColumnKind.INTEGER
-        found = self._in_columns(names, kinds, child.rows)
-        keys = found[0]
-        if not keys:
+            wanted[_QUEUE] = ColumnKind.INTEGER
+        found = self._in_columns(wanted, child.rows)
+        if not len(found[_NUMBER]):
             return
-        ids = self._ids
-        where = _WHERE.get(table.name, _in_a_session)
-        made = [[ids[key >> SHIFT] for key in keys], *where(self, keys, found)]
-        fields = found[1 + len(child.where) :]
         if table.name == "segments":
-            at = table.columns.index("queue_id") - len(made)
-            texts = self._texts
-            fields[at] = [texts[number] for number in fields[at]]
-        yield [*made, *fields]
+            found[_QUEUE] = [self._texts[number] for number in found[_QUEUE]]
+        ids = self._ids_of(found.pop(_NUMBER))
+        placed = where.columns(self, *(found.pop(name) for name in where.wanted))
+        yield [ids, *placed, *found.values()]
 
-    def _in_columns(self, names: Sequence[str], kinds: Sequence[ColumnKind], rows: str) -> list[Sequence[Any]]:
-        """Columns of child rows, all of one length.
+    def _in_columns(self, wanted: Mapping[str, ColumnKind], rows: str, key: str = "id") -> dict[str, Column]:
+        """Columns of rows, all of one length, by the SQL that makes them. rows, key: as for `_rows`.
 
         SQLite makes each a JSON array, and msgspec a list of that, in half the time in which its rows would be fetched
-        and turned (docs/performance.md). Numbers with a point lose digits on that way: where there may be some, and
-        where a column has what JSON has not, the rows are fetched.
+        and turned (docs/performance.md). Numbers with a point lose digits on that way: columns that may have some are
+        fetched, and all of them where one has what JSON has not.
         """
-        if ColumnKind.REAL not in kinds:
-            arrays = ", ".join(f'json_group_array(t."{name}")' for name in names)
-            with suppress(sqlite3.Error, msgspec.DecodeError):
-                found = self._rows(arrays, rows, "id").fetchone()
-                return [_DECODERS[kind](text) for kind, text in zip(kinds, found, strict=True)]
-        fetched = self._rows(", ".join(f't."{name}"' for name in names), rows, "id").fetchall()
-        return list(zip(*fetched, strict=True)) if fetched else [()] * len(names)
+        real = [sql for sql, kind in wanted.items() if kind is ColumnKind.REAL]
+        with suppress(sqlite3.Error, msgspec.DecodeError):
+            found = self._from_json({sql: kind for sql, kind in wanted.items() if sql not in real}, rows, key)
+            if real:
+                found |= self._fetched(real, rows, key)
+            return {sql: found[sql] for sql in wanted}
+        return self._fetched(list(wanted), rows, key)
 
-    def parents(self) -> dict[int, _Parent]:
-        """The sessions of these conversations, by the ids of their rows."""
-        if self._parents is None:
-            of = self._in_columns(["id", "participant_id"], [ColumnKind.INTEGER, ColumnKind.TEXT], "participant_rows")
-            participants = dict(zip(*of, strict=True))
-            names = ["id", "participant", "position", "session_id"]
-            kinds = [ColumnKind.INTEGER, ColumnKind.INTEGER, ColumnKind.INTEGER, ColumnKind.TEXT]
-            keys, places, positions, ids = self._in_columns(names, kinds, "session_rows")
-            theirs = [participants.get((key & _PLACES) | place) for key, place in zip(keys, places, strict=True)]
-            self._parents = dict(zip(keys, zip(places, positions, theirs, ids, strict=True), strict=True))
-        return self._parents
+    def _from_json(self, wanted: Mapping[str, ColumnKind], rows: str, key: str) -> dict[str, Column]:
+        arrays = ", ".join(f"json_group_array({sql})" for sql in wanted)
+        texts = self._rows(arrays, rows, key).fetchone()
+        return {
+            sql: IntegerColumn(_INTEGERS(text)) if kind is ColumnKind.INTEGER else _TEXTS(text)
+            for (sql, kind), text in zip(wanted.items(), texts, strict=True)
+        }
+
+    def _fetched(self, wanted: Sequence[str], rows: str, key: str) -> dict[str, Column]:
+        fetched = self._rows(", ".join(wanted), rows, key).fetchall()
+        return dict(zip(wanted, zip(*fetched, strict=True) if fetched else [()] * len(wanted), strict=True))
+
+    def sessions(self) -> _Sessions:
+        """The sessions of these conversations."""
+        if self._sessions is None:
+            integer, text = ColumnKind.INTEGER, ColumnKind.TEXT
+            rows, ids = self._in_columns({"t.id": integer, "t.participant_id": text}, "participant_rows").values()
+            participants = dict(zip(rows, ids, strict=True))
+            wanted = {"t.id": integer, _PARTICIPANT: integer, "t.participant": integer, "t.position": integer}
+            found = self._in_columns({**wanted, "t.session_id": text}, "session_rows")
+            rows, of, *columns = found.values()
+            participant, position, session_id = ([*values, None] for values in columns)
+            participant_id = [*(participants.get(row) for row in of), None]
+            places = {row: place for place, row in enumerate(rows)}
+            self._sessions = _Sessions(places, participant, position, participant_id, session_id)
+        return self._sessions
 
 
 # What stands between a row's conversation and its fields: where it is, and whose it is.
 
 
-def _in_a_conversation(_: _Chunk, keys: Sequence[int], __: Columns) -> Columns:
-    return [[key & LAST_PLACE for key in keys]]
+class _Where(NamedTuple):
+    """A table's columns of that kind. wanted: what they are made of, as SQL: whole numbers, given to `columns`."""
+
+    wanted: tuple[str, ...]
+    columns: Callable[..., Columns]
 
 
-def _a_session(chunk: _Chunk, keys: Sequence[int], found: Columns) -> Columns:
-    parents = chunk.parents()
-    return [found[1], found[2], [parents[key][2] for key in keys]]
+def _in_a_conversation(_: _Chunk, place: Column) -> Columns:
+    return [place]
 
 
-def _in_a_session(chunk: _Chunk, keys: Sequence[int], found: Columns) -> Columns:
-    parents = chunk.parents()
-    mine = [parents.get((key & _PLACES) | place, _NOBODY) for key, place in zip(keys, found[1], strict=True)]
-    participant, position, participant_id, session_id = zip(*mine, strict=True)
-    return [participant, position, found[2], participant_id, session_id]
+def _a_session(chunk: _Chunk, participant: Column, position: Column) -> Columns:
+    # The rows are the sessions, in the same order.
+    return [participant, position, chunk.sessions().participant_id[:-1]]
 
 
-def _a_flow(chunk: _Chunk, keys: Sequence[int], _: Columns) -> Columns:
-    parents = chunk.parents()
-    return list(zip(*(parents.get(key, _NOBODY) for key in keys), strict=True))
+def _in_a_session(chunk: _Chunk, session: Column, position: Column) -> Columns:
+    participant, its_position, *ids = chunk.sessions().taken(session)
+    return [participant, its_position, position, *ids]
 
 
-_WHERE: Final[dict[str, Callable[[_Chunk, Sequence[int], Columns], Columns]]] = {
-    "sessions": _a_session,
-    "flows": _a_flow,
-    **dict.fromkeys(("participants", "evaluations", "surveys", "resolutions"), _in_a_conversation),
+def _a_flow(chunk: _Chunk, session: Column) -> Columns:
+    return chunk.sessions().taken(session)
+
+
+_IN_A_SESSION: Final = _Where((_SESSION, "t.position"), _in_a_session)
+_WHERE: Final = {
+    "sessions": _Where(("t.participant", "t.position"), _a_session),
+    "flows": _Where(("t.id",), _a_flow),
+    **dict.fromkeys(("participants", "evaluations", "surveys", "resolutions"), _Where((_PLACE,), _in_a_conversation)),
 }
 _READ_AT: Final = "(SELECT read_at FROM conversation_rows c WHERE c.number = t.number)"
 # table → (the table with its rows, the column of the number, the order of a run's rows where the number is not enough)
 _BY_NUMBER: Final = {
-    "conversations": ("conversation_rows", "number", ""),
     "participant_attributes": ("attribute_rows", "number", "t.number, t.participant_id, t.name"),
     "gaps": ("gap_rows", "number", "t.number, t.kind"),
     "details": ("detail_rows", "number", ""),

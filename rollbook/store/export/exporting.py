@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from rollbook.genesys.errors import UsageError
 from rollbook.genesys.times import Interval, to_text
 from rollbook.store.export import day_rows, manifest, parts
+from rollbook.store.export.column_values import Columns
 from rollbook.store.export.columns import EXPORTED, Exported, Proof
 from rollbook.store.export.day_rows import Day
 from rollbook.store.export.folder import ExportPlace, digest_of, made_aside
-from rollbook.store.export.parts import FilePart, Format
+from rollbook.store.export.parts import Format
+from rollbook.store.export.writing import Content, Unfinished, Writing
 from rollbook.store.file.transactions import one_moment
 from rollbook.store.tables import schema
 from rollbook.store.views import view_rows
@@ -87,14 +88,20 @@ class Export:
 
 
 class _Made(NamedTuple):
-    """A file that was made aside, and what the manifest says of it but for its bytes."""
+    """Files that are made aside: of a day, or of none. contents: what is in each, once they are whole."""
 
-    path: Path
+    day: DayExported | None
+    files: Sequence[_File]
+    contents: Future[list[Content]]
+
+
+class _File(NamedTuple):
+    """A file that is made aside, and what the manifest says of it but for its bytes."""
+
+    unfinished: Unfinished
     table: Exported
-    part: FilePart
-    date: str | None
-    verdict: str | None
-    over: bool | None
+    verdict: str | None = None
+    over: bool | None = None
 
 
 # Days
@@ -127,33 +134,32 @@ def path_of(table: Exported, day: str | None, form: Format) -> str:
 
 
 def _read_day(
-    connection: sqlite3.Connection, day: Day, wanted: ExportOptions, now: str, aside: Path
-) -> tuple[DayExported, list[_Made]]:
+    connection: sqlite3.Connection, day: Day, wanted: ExportOptions, now: str, writing: Writing
+) -> tuple[DayExported, _Made | None]:
+    """Read a day, and have its files written; none where it is left out."""
     with one_moment(connection):
         verdict = view_rows.verdict_of(connection, day.start, day.end, began=True)
-        made = DayExported(day.date, verdict, day.end <= now, unplaced=day_rows.unplaced(connection, day))
+        exported = DayExported(day.date, verdict, day.end <= now, unplaced=day_rows.unplaced(connection, day))
         tables = [table for table in wanted.tables if table.by is not None]
         proofs = {table.name: _proof(connection, table, day, verdict) for table in tables}
         if wanted.settled and any(
             of != Verdict.SETTLED
             for of in (verdict, *(proofs[table.name][0] for table in tables if table.proof is not Proof.NOTHING))
         ):
-            made.left_out = True
-            return made, []
-        with _parts(tables, day.date, wanted.form, aside) as files:
-            for table, columns in _columns(connection, day, tables):
-                files[table.name][1].write(columns)
-                made.rows += len(columns[0])
-                wanted.progress(day.date, made.rows)
-    return made, [
-        _Made(path, table, part, day.date, proofs[table.name][0], proofs[table.name][1] <= now)
-        for table, (path, part) in zip(tables, files.values(), strict=True)
-    ]
+            exported.left_out = True
+            return exported, None
+        files = {table.name: writing.begin(table, day.date) for table in tables}
+        for table, columns in _columns(connection, day, tables):
+            writing.write(files[table.name], columns)
+            exported.rows += len(columns[0])
+            wanted.progress(day.date, exported.rows)
+    made = [_File(files[table.name], table, proofs[table.name][0], proofs[table.name][1] <= now) for table in tables]
+    return exported, _Made(exported, made, writing.end(list(files.values())))
 
 
 def _columns(
     connection: sqlite3.Connection, day: Day, tables: Sequence[Exported]
-) -> Iterator[tuple[Exported, day_rows.Columns]]:
+) -> Iterator[tuple[Exported, Columns]]:
     yield from day_rows.of_conversations(connection, day, [table for table in tables if table.by == _START])
     for table in tables:
         if table.by != _START:
@@ -171,30 +177,13 @@ def _proof(connection: sqlite3.Connection, table: Exported, day: Day, verdict: s
     return view_rows.verdict_of(connection, start, end), end
 
 
-def _read_whole(connection: sqlite3.Connection, wanted: ExportOptions, aside: Path) -> list[_Made]:
-    tables = [table for table in wanted.tables if table.by is None]
-    with one_moment(connection), _parts(tables, None, wanted.form, aside) as files:
-        for table in tables:
-            for columns in day_rows.whole(connection, table):
-                files[table.name][1].write(columns)
-    return [
-        _Made(path, table, part, None, None, None) for table, (path, part) in zip(tables, files.values(), strict=True)
-    ]
-
-
-@contextmanager
-def _parts(
-    tables: Sequence[Exported], day: str | None, form: Format, aside: Path
-) -> Iterator[dict[str, tuple[Path, FilePart]]]:
-    """Files in the making, by table; all are ended at the end."""
-    with ExitStack() as stack:
-        files = {}
-        for table in tables:
-            path = aside / f"{table.name}.{day or 'all'}.{form}"
-            part = parts.opened(path, table, form)
-            stack.callback(part.close)
-            files[table.name] = (path, part)
-        yield files
+def _read_whole(connection: sqlite3.Connection, wanted: ExportOptions, writing: Writing) -> _Made:
+    made = [_File(writing.begin(table, None), table) for table in wanted.tables if table.by is None]
+    with one_moment(connection):
+        for file in made:
+            for columns in day_rows.whole(connection, file.table):
+                writing.write(file.unfinished, columns)
+    return _Made(None, made, writing.end([file.unfinished for file in made]))
 
 
 # The whole
@@ -215,49 +204,82 @@ def export(
         known = manifest.Manifest.read(place.read(manifest.NAME), organization, f"{place.name}/{manifest.NAME}")
         known.organization = organization or known.organization
         try:
-            for day in days:
-                exported, made = read(_read_day, day, wanted, to_text(now), place.aside)
-                known.take([_put(file, exported, found, place, wanted.form) for file in made], _day_entry(exported))
-                found.days.append(exported)
-            for file in read(_read_whole, wanted, place.aside):
-                known.take([_put(file, None, found, place, wanted.form)], None)
+            with Writing(place.aside, wanted.form) as writing:
+                for made in _read(read, days, wanted, to_text(now), writing, found):
+                    _put(made, found, known, place, wanted.form)
         finally:
             _put_manifest(known, place)
     return found
 
 
-def _day_entry(day: DayExported) -> dict[str, Any] | None:
-    if day.left_out:
-        return None
-    return {"date": day.date, "verdict": day.verdict, "over": day.over, "unplaced": day.unplaced}
+def _read(
+    read: Callable[..., Any],
+    days: Sequence[Day],
+    wanted: ExportOptions,
+    now: str,
+    writing: Writing,
+    found: Export,
+) -> Iterator[_Made]:
+    """What is made of each day, and of what has none: a day's files come when the next day has been read.
+
+    They have become whole meanwhile; and no transaction is open while they are put in their places.
+    """
+    before = None
+    for day in days:
+        exported, made = read(_read_day, day, wanted, now, writing)
+        found.days.append(exported)
+        if before is not None:
+            yield before
+        before = made
+    made = read(_read_whole, wanted, writing)
+    if before is not None:
+        yield before
+    yield made
 
 
-def _put(file: _Made, day: DayExported | None, found: Export, place: ExportPlace, form: Format) -> manifest.File:
+def _put(made: _Made, found: Export, known: manifest.Manifest, place: ExportPlace, form: Format) -> None:
+    """Put files in their places, those that are not there already; and say in the manifest what they are."""
+    entries = [
+        _put_file(file, content, made.day, found, place, form)
+        for file, content in zip(made.files, made.contents.result(), strict=True)
+    ]
+    day = made.day
+    known.take(
+        entries,
+        None if day is None else {"date": day.date, "verdict": day.verdict, "over": day.over, "unplaced": day.unplaced},
+    )
+
+
+def _put_file(
+    file: _File, content: Content, day: DayExported | None, found: Export, place: ExportPlace, form: Format
+) -> manifest.File:
     """Put a file in its place, unless it is there already; answers what the manifest says of it."""
-    path, size, digest = path_of(file.table, file.date, form), file.path.stat().st_size, digest_of(file.path)
-    same = place.has(path, size, digest)
+    made, part = file.unfinished
+    date_ = None if day is None else day.date
+    path = path_of(file.table, date_, form)
+    same = place.has(path, content.size, content.digest)
     if same:
-        file.path.unlink()
+        made.unlink()
     else:
-        place.put(file.path, path, digest)
+        place.put(made, path, content.digest)
     found.unchanged += same
     found.written += not same
     if day is not None:
         day.unchanged += same
         day.written += not same
-        day.unfit += sum(file.part.unfit.values())
+        day.unfit += sum(part.unfit.values())
     return {
         "path": path,
         "table": file.table.name,
-        "date": file.date,
+        "date": date_,
         "format": form.value,
-        "rows": file.part.rows,
-        "bytes": size,
-        "sha256": digest,
+        "rows": part.rows,
+        "bytes": content.size,
+        "sha256": content.digest,
         "schema": schema.VERSION,
         "verdict": file.verdict,
         "over": file.over,
-    } | ({"unfit": dict(file.part.unfit)} if file.part.unfit else {})
+    } | ({"unfit": dict(part.unfit)} if part.unfit else {})
 
 
 def _put_manifest(known: manifest.Manifest, place: ExportPlace) -> None:

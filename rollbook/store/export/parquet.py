@@ -8,12 +8,14 @@ pyarrow.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from rollbook.genesys.errors import UsageError
+from rollbook.genesys.program.process_memory import keep_freed
 from rollbook.genesys.times import normalize
+from rollbook.store.export.column_values import Column, Columns, IntegerColumn, TakenColumn
 from rollbook.store.export.columns import ColumnKind, Exported, kind_of
 
 try:
@@ -28,8 +30,10 @@ except ImportError as error:
 
 # The system's allocator: Arrow's own keeps what it was given, 40 MB of an export (docs/performance.md).
 pa.set_memory_pool(pa.system_memory_pool())
+keep_freed()
 # Bytes of columns in memory that become a row group.
 _GROUP_BYTES: Final = 8_000_000
+_BATCH_ROWS: Final = 16_384  # of a column, that are encoded at a time
 _LEVEL: Final = 1  # of zstd: a higher one takes more time than it saves room
 _TYPES: Final[Mapping[ColumnKind, Any]] = {
     ColumnKind.TIME: pa.timestamp("ms", tz="UTC"),
@@ -49,16 +53,23 @@ class ParquetPart:
         self._unfit: Counter[str] = Counter()
         self._kinds = [(name, kind_of(table.name, name)) for name in table.columns]
         self._schema = pa.schema([(name, _TYPES[kind]) for name, kind in self._kinds])
-        # Without dictionaries of values a file is a little smaller, and takes a fifth less time (docs/performance.md).
+        # Dictionaries of values make a file a little larger, and take a fifth more time; so do the smallest and the
+        # largest of each column's texts, by which no reader finds an id (docs/performance.md).
         self._writer = pq.ParquetWriter(
-            path, self._schema, compression="zstd", compression_level=_LEVEL, use_dictionary=False
+            path,
+            self._schema,
+            compression="zstd",
+            compression_level=_LEVEL,
+            use_dictionary=False,
+            write_statistics=[name for name, kind in self._kinds if kind is not ColumnKind.TEXT],
+            write_batch_size=_BATCH_ROWS,
         )
         self._waiting: list[Any] = []
         self._bytes = 0
 
-    def write(self, columns: Sequence[Sequence[Any]]) -> None:
+    def write(self, columns: Columns) -> None:
         """Append rows; they are written once there are enough for a row group."""
-        arrays = [self._array(name, kind, values) for (name, kind), values in zip(self._kinds, columns, strict=True)]
+        arrays = [self._array(name, kind, column) for (name, kind), column in zip(self._kinds, columns, strict=True)]
         batch = pa.record_batch(arrays, schema=self._schema)
         self.rows += batch.num_rows
         self._waiting.append(batch)
@@ -78,10 +89,11 @@ class ParquetPart:
             self._writer.write_table(group, row_group_size=group.num_rows)
             self._waiting, self._bytes = [], 0
 
-    def _array(self, name: str, kind: ColumnKind, values: Sequence[Any]) -> Any:
+    def _array(self, name: str, kind: ColumnKind, column: Column) -> Any:
         try:
-            return _typed(kind, values)
+            return _as_array(kind, column)
         except _REFUSED:
+            values = list(column)
             fitting = [_FITTING[kind](value) for value in values]
             left_out = sum(value is not None for value in values) - sum(value is not None for value in fitting)
             if left_out:
@@ -89,7 +101,21 @@ class ParquetPart:
             return _typed(kind, fitting)
 
 
-def _typed(kind: ColumnKind, values: Sequence[Any]) -> Any:
+def _as_array(kind: ColumnKind, column: Column) -> Any:
+    if isinstance(column, TakenColumn):
+        places = pa.Array.from_buffers(pa.int32(), len(column), [None, pa.py_buffer(column.places)])
+        return _typed(kind, column.values).take(places)
+    if kind is ColumnKind.INTEGER and not isinstance(column, IntegerColumn) and any(map(_has_point, column)):
+        # pyarrow would cut it off, and make some number of one that is infinite.
+        raise pa.ArrowInvalid
+    return _typed(kind, column)
+
+
+def _has_point(value: Any) -> bool:
+    return isinstance(value, float)
+
+
+def _typed(kind: ColumnKind, values: Column) -> Any:
     if kind is not ColumnKind.TIME:
         return pa.array(values, _TYPES[kind])
     return pc.cast(pa.array(values, pa.string()), _TYPES[kind])

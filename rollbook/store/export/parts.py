@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 
+from rollbook.store.export.column_values import Columns
 from rollbook.store.export.columns import Exported
-
-Columns = Sequence[Sequence[Any]]
 
 
 class Format(StrEnum):
