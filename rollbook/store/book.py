@@ -23,7 +23,7 @@ from rollbook.genesys.times import Interval
 from rollbook.store.bodies import packing
 from rollbook.store.file import connections, locks
 from rollbook.store.file.checkpointer import Checkpointer
-from rollbook.store.file.errors import StoreUnwritable, translate
+from rollbook.store.file.errors import SQLITE_FAILS, StoreUnwritable, translate
 from rollbook.store.file.learner import Learner
 from rollbook.store.file.read_connection import ReadConnection
 from rollbook.store.file.waiting import Patience
@@ -112,7 +112,7 @@ class Book:
                 learner.use(writer)
                 if role is not None:
                     role.use(writer)
-            except sqlite3.Error as error:
+            except SQLITE_FAILS as error:
                 raise translate(error, path) from None
         try:
             reader = connections.connect_reader(path, timeout=busy)

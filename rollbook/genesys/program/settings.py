@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime, time, timedelta
 from functools import partial
 from pathlib import Path
@@ -107,7 +107,8 @@ class Settings:
     short_abandon: timedelta | None = None
     answered_within: timedelta | None = None
     hook_url: Secret | None = None
-    hook_command: tuple[str, ...] | None = None
+    # Its words may hold a token.
+    hook_command: tuple[str, ...] | None = field(default=None, repr=False)
     hook_on: tuple[str, ...] = ALERTS
     hook_deaf_after: timedelta = timedelta(minutes=5)
     hook_secret: Secret | None = None
@@ -700,7 +701,7 @@ def load(
     values: dict[str, Any] = _read_file(config, found=not named) if config else {}
     for name, (target, read) in ENVIRONMENT.items():
         if env.get(name):
-            values[target] = _value(name, read, env[name])
+            values[target] = _value(name, target, read, env[name])
     values |= given
     if now is not None and values.get("since", now) > now:
         raise SettingsError(
@@ -766,7 +767,7 @@ def _section(path: Path, name: str, members: Mapping[str, Any], values: dict[str
             _section(path, inner, value, values)
         elif (name, key) in KEYS:
             target, read = KEYS[name, key]
-            values[target] = _value(f"{path.name}: [{name}] {key}", read, value)
+            values[target] = _value(f"{path.name}: [{name}] {key}", target, read, value)
         elif inner in _SECTIONS:
             raise SettingsError(f"{path.name}: {inner} is a section; write [{inner}] and its keys below it")
         else:
@@ -792,11 +793,15 @@ def _unknown(section: str, key: str) -> str:
     return f"{place}; {hint}"
 
 
-def _value(name: str, read: Callable[[Any], Any], value: Any) -> Any:
+# Fields of which no value is shown, a wrong one neither: secrets, and what may hold a token.
+_SECRET_FIELDS: Final = frozenset(
+    {each.name for each in fields(Settings) if "Secret" in str(each.type)} | {"hook_command"}
+)
+
+
+def _value(name: str, target: str, read: Callable[[Any], Any], value: Any) -> Any:
     try:
         return read(value)
     except ValueError as error:
-        # The hook's address and its command's words may hold a token.
-        hidden = isinstance(error, Hidden) or any(word in name.upper() for word in ("SECRET", "TOKEN", "HOOK"))
-        shown = "" if hidden else f" = {value!r}"
+        shown = "" if isinstance(error, Hidden) or target in _SECRET_FIELDS else f" = {value!r}"
         raise SettingsError(f"{name}{shown}: {error}") from None

@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from rollbook.store.file.errors import StoreError, translate
+from rollbook.store.file.errors import SQLITE_FAILS, StoreError, translate
 
 T = TypeVar("T")
 Job = Callable[[sqlite3.Connection], T]
@@ -41,7 +41,7 @@ class ReadConnection:
                 raise StoreError(f"{self._path} is closed")
             try:
                 return job(self._connection)
-            except sqlite3.Error as error:
+            except SQLITE_FAILS as error:
                 raise translate(error, self._path) from None
 
     def submit(self, job: Job[T]) -> Future[T]:

@@ -30,7 +30,14 @@ from rollbook.store.file.copying import (
     sync_folder,
     take_log_in,
 )
-from rollbook.store.file.errors import StoreBusy, StoreDamaged, StoreForeign, StoreUnwritable, translate
+from rollbook.store.file.errors import (
+    SQLITE_FAILS,
+    StoreBusy,
+    StoreDamaged,
+    StoreForeign,
+    StoreUnwritable,
+    translate,
+)
 from rollbook.store.upkeep.backups import named_in
 
 # Seconds for which another program may still have the file that is replaced.
@@ -116,7 +123,7 @@ def _look(store: Path, connect: Callable[[], sqlite3.Connection]) -> bool:
         with closing(sqlite3.connect(store, timeout=_PATIENCE, isolation_level=None)) as db:
             connections.must_be_ours(db, store)
             ours = organization_of(db)
-    except sqlite3.Error as error:
+    except SQLITE_FAILS as error:
         found = translate(error, store)
         if isinstance(found, StoreForeign):
             raise StoreForeign(f"{store} is not an SQLite file; move it away, then run this again") from None
@@ -145,7 +152,7 @@ def _set_aside(store: Path, kept: Path) -> Path:
     try:
         with closing(sqlite3.connect(store, timeout=_PATIENCE, isolation_level=None)) as db:
             take_log_in(db, store)
-    except sqlite3.Error as error:
+    except SQLITE_FAILS as error:
         found = translate(error, store)
         if not isinstance(found, StoreDamaged | StoreForeign):
             raise found from None
