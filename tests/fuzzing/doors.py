@@ -193,7 +193,9 @@ def files_door(folder: Path) -> Iterator[Door]:
     def put(draw: random.Random) -> Output:
         payload = altered(draw.choice(examples), draw, examples)
         if draw.random() < 0.02:
-            piece, times = draw.choice(((b"\0", 200_000_000), (b"[", 20_000_000), (b'{"a":', 2_000_000), (b"{}", 100_000)))
+            piece, times = draw.choice(
+                ((b"\0", 200_000_000), (b"[", 20_000_000), (b'{"a":', 2_000_000), (b"{}", 100_000))
+            )
             payload = gzip.compress(piece * times, 1)
         size = draw.choice((1 << 20, 1 << 20, 7, 100, 4_096)) if len(payload) < 50_000 else 1 << 20
 

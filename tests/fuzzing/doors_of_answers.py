@@ -7,7 +7,7 @@ import contextlib
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -17,79 +17,24 @@ from reconcile.names.refresh import refresh
 from reconcile.run.options import RunOptions
 from reconcile.run.runner import reconcile_window
 from rollbook.genesys.api import client
-from rollbook.genesys.api.client import Api
 from rollbook.genesys.api.http import Answer
 from rollbook.genesys.api.listing import list_page, whole_list
 from rollbook.genesys.errors import RollbookError
 from rollbook.genesys.messages.details import content_digest, content_of, parse_page, parse_results
 from rollbook.genesys.privacy.policy import STRICT
 from rollbook.genesys.privacy.redaction import Redactor
-from rollbook.genesys.program.settings import Secret, Settings, load
+from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import Interval
-from rollbook.simulator import Simulator
-from rollbook.simulator.rest.analytics.jobs import JobRules
 from rollbook.store.book import Book
 from tests.fuzzing.doors import Door
 from tests.fuzzing.judge import SECRET, Output
 from tests.fuzzing.mutations import altered
-from tests.helpers.wire import Organisation, Wire
+from tests.helpers.altered_platform import START, AlteredPlatform
 
-START: Final = datetime(2026, 3, 2, 10, tzinfo=UTC)
 HALF: Final = Interval(START, START + timedelta(minutes=30))
 
 
-class _Answers:
-    """An organisation without sockets, and the bodies that it has answered with."""
-
-    def __init__(self) -> None:
-        self.simulator = Simulator(
-            seed=3, start=START, rate=0, per_hour=16, rate_limit=100_000, job_rules=JobRules(seconds=0)
-        )
-        self.simulator.clock.advance(timedelta(days=8))
-        self.simulator.world.grow(START + timedelta(hours=1))
-        self.organisation = Organisation(self.simulator, page=100)
-        self.bodies: dict[str, bytes] = {}
-        self.passed = 0.0
-        self.alter: Callable[[str, Answer], Answer] = lambda _path, answer: answer
-
-    def settings(self, path: Path) -> Settings:
-        env = {
-            "GENESYSCLOUD_API_URL": "http://127.0.0.1:9",
-            "GENESYSCLOUD_LOGIN_URL": "http://127.0.0.1:9",
-            "GENESYSCLOUD_CLIENT_ID": "simulated-client",
-            "GENESYSCLOUD_CLIENT_SECRET": SECRET,
-        }
-        made = load(env=env, cwd=path)
-        return replace(made, client_id=self.simulator.client_id, client_secret=Secret(self.simulator.client_secret))
-
-    async def sleep(self, seconds: float) -> None:
-        self.passed += max(seconds, 0.0)
-        await asyncio.sleep(0)
-
-    def api(self, settings: Settings) -> Api:
-        made = Api(
-            settings, clock=lambda: self.passed, sleep=self.sleep, random=random.Random(1), now=self.simulator.now
-        )
-        answers = self
-
-        class Altering(Wire):
-            async def request(self, method: str, url: str, **how: Any) -> Answer:
-                answers.passed += 0.05
-                if answers.passed > 50_000:
-                    raise AssertionError("it asks for ever")
-                answer = await super().request(method, url, **how)
-                answers.bodies.setdefault(url.split("?")[0], answer.body)
-                return answers.alter(url, answer)
-
-        async def nothing(_: str) -> None:
-            return None
-
-        wire = Altering(self.organisation, nothing)
-        made._http = made._sign_in._http = wire  # type: ignore[assignment]
-        return made
-
-
-async def _reading(answers: _Answers, book: Book, settings: Settings, way: str) -> None:
+async def _reading(answers: AlteredPlatform, book: Book, settings: Settings, way: str) -> None:
     options = RunOptions(sleep=answers.sleep, via="job" if way == "job" else "query")
     async with answers.api(settings) as api:
         if way == "names":
@@ -112,8 +57,8 @@ WAYS: Final = ("query", "job", "names", "verify", "topics")
 @contextlib.contextmanager
 def platform_door(folder: Path) -> Iterator[Door]:
     """Readings by query and by job, lists of names, counts and channels, of which some answers are altered."""
-    answers = _Answers()
-    settings = answers.settings(folder)
+    answers = AlteredPlatform()
+    settings = answers.settings(folder, SECRET)
     number = 0
     book: Book | None = None
 
@@ -124,7 +69,7 @@ def platform_door(folder: Path) -> Iterator[Door]:
                 book.close()
             path = folder / f"platform{number}.db"
             redactor = Redactor(STRICT) if number % 200 else None
-            book = Book.open(path, organization=_organization(answers), redactor=redactor)
+            book = Book.open(path, organization=answers.owner, redactor=redactor)
         number += 1
         share = draw.choice((0.1, 0.3, 1.0))
         known = list(answers.bodies.values())
@@ -155,17 +100,12 @@ def platform_door(folder: Path) -> Iterator[Door]:
             book.close()
 
 
-def _organization(answers: _Answers) -> tuple[str, str]:
-    found = answers.simulator.world.organization
-    return str(found["id"]), str(found["name"])
-
-
 @contextlib.contextmanager
 def answers_door(folder: Path) -> Iterator[Door]:
     """Bodies of answers, by each function that reads one."""
-    answers = _Answers()
-    settings = answers.settings(folder)
-    with Book.open(folder / "answers.db", organization=_organization(answers)) as book:
+    answers = AlteredPlatform()
+    settings = answers.settings(folder, SECRET)
+    with Book.open(folder / "answers.db", organization=answers.owner) as book:
         for way in WAYS:
             with contextlib.suppress(RollbookError):
                 asyncio.run(_reading(answers, book, settings, way))

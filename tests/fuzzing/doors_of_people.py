@@ -129,7 +129,7 @@ _COMMANDS: Final = (
     *(
         ["dead-letters", "retry", "--all"],
         ["ingest", "events.ndjson"],
-        ["backup", "--to", "copy.db"],
+        ["backup", "copy.db"],
         ["restore", "copy.db"],
     ),
     *(["pack", "--help"], ["rebuild", "--help"], ["compact", "--help"], ["completion", "bash"], ["doctor", "--json"]),

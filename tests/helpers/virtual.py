@@ -246,6 +246,9 @@ class Platform:
     async def users(self) -> list[Entity]:
         return []
 
+    def kept_words(self, said: str) -> str:
+        return said
+
     async def channels(self) -> list[NotificationChannel]:
         await self._answer()
         self._expire()
