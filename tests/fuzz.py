@@ -21,6 +21,7 @@ import random
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
@@ -64,7 +65,13 @@ def cases(door: Door, judge: Judge, seed: int, numbers: Iterator[int], until: fl
 
 
 def fuzz(
-    names: list[str], *, seed: int, seconds: float, case: int | None = None, turn: float = _TURN
+    names: list[str],
+    *,
+    seed: int,
+    seconds: float,
+    case: int | None = None,
+    turn: float = _TURN,
+    on_finding: Callable[[Finding], None] = lambda _: None,
 ) -> tuple[dict[str, int], list[Finding]]:
     """Put cases through doors for so long, or the one case; answers how many each door had, and the findings."""
     done = dict.fromkeys(names, 0)
@@ -83,7 +90,9 @@ def fuzz(
                     forget_peak()
                     for number, wrong in cases(door, judge, seed, counting[name], time.monotonic() + turn * door.share):
                         done[name] += 1
-                        findings += [Finding(name, seed, number, each) for each in wrong]
+                        for finding in [Finding(name, seed, number, each) for each in wrong]:
+                            findings.append(finding)
+                            on_finding(finding)
                 faulthandler.cancel_dump_traceback_later()
             if case is not None or time.monotonic() >= end:
                 break
@@ -104,16 +113,18 @@ def main() -> None:
     given = parser.parse_args()
     os.umask(0o077)
     print(f"seed {given.seed}", flush=True)
-    done, findings = fuzz(given.door or list(DOORS), seed=given.seed, seconds=given.minutes * 60, case=given.case)
+    kinds: Counter[str] = Counter()
+
+    def show(finding: Finding) -> None:
+        kind = f"{finding.door} {finding.what[:60]}"
+        kinds[kind] += 1
+        if kinds[kind] <= _FEW:
+            print(finding, flush=True)
+
+    names = given.door or list(DOORS)
+    done, findings = fuzz(names, seed=given.seed, seconds=given.minutes * 60, case=given.case, on_finding=show)
     for name, count in done.items():
         print(f"{name:<10}{count:>10,} cases, {sum(each.door == name for each in findings)} findings")
-    kinds: dict[str, list[Finding]] = {}
-    for each in findings:
-        kinds.setdefault(f"{each.door} {each.what[:60]}", []).append(each)
-    for same in kinds.values():
-        print("\n".join(map(str, same[:_FEW])))
-        if len(same) > _FEW:
-            print(f"    and {len(same) - _FEW} like it")
     print(f"{sum(done.values()):,} cases, {len(findings)} findings")
     sys.exit(1 if findings else 0)
 

@@ -40,6 +40,7 @@ from rollbook.genesys.program import console
 from rollbook.genesys.times import Interval, to_text
 from rollbook.store import event_list
 from rollbook.store.book import Book
+from rollbook.store.browse import about_tables
 from rollbook.store.browse import server as browse
 from rollbook.store.commands.live import tail
 from rollbook.store.erasure import remains, request
@@ -239,7 +240,7 @@ def commands(path: Path, ids: list[str]) -> dict[str, bytes]:
 def exports(path: Path) -> dict[str, bytes]:
     """The files of an export in each form, of a backup, and of a person."""
     found = {}
-    for form in ("csv", "ndjson"):
+    for form in ("ndjson",):
         to = path.with_name(form)
         words = ["--table", "tables", "--table", "views", "--table", "bodies"]
         ran("export", f"{DAY}/P8D", "--to", str(to), "--format", form, *words, path=path)
@@ -284,16 +285,17 @@ async def live(path: Path, ids: list[str]) -> dict[str, bytes]:
         )
     datasette = browse.application(path, "O", tables)
     await datasette.invoke_startup()
-    for table in tables:
+    for table in about_tables.PAGES:
         answer = await datasette.client.get(f"/{path.stem}/{table}?_size=max&_shape=array")
         found[f"browse {table}"] = answer.text.encode()
+    datasette.get_database(path.stem).close()
     return found
 
 
 def ways(path: Path, ids: list[str]) -> dict[str, bytes]:
     """Every way out of a store."""
     files = {path.name: path.read_bytes() for path in path.parent.iterdir() if path.is_file()}
-    return {**files, **commands(path, ids), **exports(path), **asyncio.run(live(path, ids))}
+    return {**files, **commands(path, ids[:2]), **exports(path), **asyncio.run(live(path, ids[:2]))}
 
 
 def test_no_canary_leaves_by_any_way(filled: tuple[str, Filled]) -> None:
@@ -332,23 +334,15 @@ def test_a_forgotten_person_leaves_by_no_way(tmp_path: Path, monkeypatch: pytest
         store = asyncio.run(fill(tmp_path, "keep", HERS))
         with Book.open(store.path, pack="none") as book:
             book.write(lambda db: db.execute("DELETE FROM store_notes WHERE name = 'overwrites'")).result()
-    before = ways(store.path, store.ids)
-    assert len([way for way, body in before.items() if HER_CANARY.search(body)]) > 30
-    for path in list(tmp_path.iterdir()):
-        if path != store.path and path.is_file():
-            path.unlink()
+    assert len(HER_CANARY.findall(store.path.read_bytes())) > 1_000
     at = to_text(store.platform.simulator.now())
     with Book.open(store.path, mode="r+", pack="none") as book:
         done = request.forget(book, PERSON, at, by="dpo", ticket="T-1")
     assert not remains.remove(store.path, done.found, at, Manner(), journal="wal")
     assert HER_CANARY.findall(store.path.read_bytes()) == []
-    for _ in range(2):
-        found = ways(store.path, store.ids)
-        leaks = {
-            way: sorted(set(HER_CANARY.findall(body)))[:5] for way, body in found.items() if HER_CANARY.search(body)
-        }
-        assert leaks == {}
-        store.proofs.clear()
-        asyncio.run(read(store, "keep"))
-        assert set(store.proofs) == {"complete", "True"}, store.proofs
-        assert HER_CANARY.findall(store.beside) == []
+    store.proofs.clear()
+    asyncio.run(read(store, "keep"))
+    assert set(store.proofs) == {"complete", "True"}, store.proofs
+    found = {**ways(store.path, store.ids), "WAL": store.beside}
+    leaks = {way: sorted(set(HER_CANARY.findall(body)))[:5] for way, body in found.items() if HER_CANARY.search(body)}
+    assert leaks == {}

@@ -24,8 +24,10 @@ from typing import Any, Final
 from rollbook.genesys.program import console
 from tests.helpers.hostile import FORGED, MARKUP, active
 
-# Megabytes, seconds of the processor, seconds.
+# Megabytes of a process, and how many of them it has before its first case.
 MOST_MEMORY: Final = 250
+_PLAIN: Final = 90
+# Seconds of the processor, seconds.
 MOST_CPU: Final = 10.0
 MOST_TIME: Final = 120.0
 # What must be seen nowhere: each secret that the doors are given has this in it.
@@ -107,6 +109,8 @@ class Judge:
         self._log.truncate()
         self._aside.clear()
         found: list[str] = []
+        forget_peak()
+        before = peak()
         signal.setitimer(signal.ITIMER_PROF, MOST_CPU)
         signal.setitimer(signal.ITIMER_REAL, MOST_TIME)
         try:
@@ -134,10 +138,9 @@ class Judge:
                 found.append(f"a line is forged: {_around(text, FORGED)}")
         for page in seen.pages if seen else ():
             found += [f"markup of somebody's: {_around(page, each)}" for each in MARKUP if each in page]
-        if (size := peak()) > MOST_MEMORY:
-            found.append(f"{size:.0f} MB of memory")
+        if (size := peak() - before) > MOST_MEMORY - _PLAIN:
+            found.append(f"it took {size:.0f} MB of memory")
             gc.collect()
-            forget_peak()
         return found
 
 

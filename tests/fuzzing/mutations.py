@@ -5,6 +5,7 @@ Random bytes alone are refused at the first brace; what goes deep is nearly righ
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 from collections.abc import Sequence
@@ -72,11 +73,11 @@ def a_value(draw: random.Random) -> Any:
         return draw.choice(_TEXTS)
     if kind < 0.30:
         return _deep(draw.choice((3, 30, 300)), draw)
-    return draw.choice(_VALUES)
+    return copy.deepcopy(draw.choice(_VALUES))
 
 
 def _deep(depth: int, draw: random.Random) -> Any:
-    value: Any = draw.choice(_VALUES)
+    value: Any = copy.deepcopy(draw.choice(_VALUES))
     for _ in range(depth):
         value = [value] if draw.random() < 0.5 else {draw.choice(_NAMES): value}
     return value

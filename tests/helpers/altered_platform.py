@@ -87,6 +87,7 @@ class AlteredPlatform:
                 answer = await super().request(method, url, **how)
                 if answer.status == 501:
                     answer = replace(answer, status=200, body=_of_notifications(method, url))
+                platform.organisation.shown.clear()
                 platform.bodies.setdefault(url.split("?")[0], answer.body)
                 return platform.alter(url, answer)
 

@@ -17,7 +17,7 @@ CANARY = re.compile(rb"canary-\d+|\+?4930901\d+|ada@")
 # Each kind of text that a field may hold.
 # What each of these is for one person: a name, a number, an address, and a text that quotes the name.
 HERS = ("canary-1", "tel:+4930901820", "ada@canary.example", 'he said "canary-1"')
-HER_CANARY = re.compile(rb"canary-1\b|4930901820|ada@canary")
+HER_CANARY = re.compile(rb"canary-1(?!\d)|4930901820|ada@canary")
 VALUES = ("canary-%d", "tel:+4930901%d", "ada@canary-%d.example", 'he said "canary-%d"')
 
 

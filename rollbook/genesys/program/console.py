@@ -182,7 +182,7 @@ def settings_options(command: F) -> F:
         *args: Any, store_path: Path | None, config: Path | None, region: str | None, **options: Any
     ) -> Any:
         try:
-            _check_text(options)
+            _check_words(options)
             settings = read_settings(store_path=store_path, config=config, region=region)
         except RollbookError as error:
             end_with(error, as_json=bool(options.get("as_json")))
@@ -191,15 +191,17 @@ def settings_options(command: F) -> F:
     return with_settings  # type: ignore[return-value]
 
 
-def _check_text(options: Mapping[str, Any]) -> None:
-    """Raise UsageError for a word that is no text: bytes that are no UTF-8 come as halves of pairs, which no store has.
+def _check_words(options: Mapping[str, Any]) -> None:
+    """Raise UsageError for what no store can be asked for: bytes that are no UTF-8, numbers beyond 64 bits.
 
-    Paths may have such bytes: a `Path`, and what `ingest` reads.
+    Paths may have such bytes, which come as halves of pairs: a `Path`, and what `ingest` reads.
     """
     for name, value in options.items():
         for word in value if isinstance(value, tuple) and name != "paths" else (value,):
             if isinstance(word, str) and not word.isascii() and any("\ud800" <= each <= "\udfff" for each in word):
                 raise UsageError(f"{word!r} ({name.upper()}) has bytes that are no text in UTF-8")
+            if isinstance(word, int) and abs(word) >= 2**63:
+                raise UsageError(f"{name.upper()} is too large a number")
 
 
 def read_settings(**flags: Any) -> Settings:

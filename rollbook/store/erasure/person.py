@@ -181,7 +181,7 @@ class Person:
         try:
             tree = decode(text)
         except (ValueError, RecursionError):
-            return set(self._parts(text))
+            return {*self._parts(text), *self._within(text)}
         return {value for _, value in self._values(tree)}
 
     def places(self, tree: Any) -> set[Path]:
@@ -205,17 +205,28 @@ class Person:
     def _is_attribute(self, name: str, value: str) -> bool:
         return (name.strip().casefold(), plain(value)) in self._attributes
 
+    def _is_of(self, value: float, attribute: str | None) -> bool:
+        """Tell whether a number of JSON is theirs: of an attribute, or a telephone number without quotes."""
+        if attribute is not None and self.is_named_by(str(value), attribute=attribute):
+            return True
+        found = Number(str(value), is_international=False)
+        return len(found.digits) >= _NATIONAL and any(same_number(found, each) for each in self._numbers)
+
     def _parts(self, text: str) -> Iterator[str]:
-        """Numbers and addresses within a text, and (of what is no JSON) names and ids."""
+        """Numbers and addresses within a text, and (of one that is long, or holds others) names and ids."""
         if self._numbers:
             for run in _RUN.findall(text):
                 yield from self._numbers_in(run)
         if self._emails and "@" in text:
             yield from (found for found in _ADDRESS.findall(text) if found.casefold().rstrip(".") in self._emails)
         if len(text) > 200 or "\n" in text or "{" in text:
-            folded = plain(text)
-            yield from (each for each in (*self._names, *self._ids) if each in folded)
-            yield from (value for name, value in self._attributes if name in folded and value in folded)
+            yield from self._within(text)
+
+    def _within(self, text: str) -> Iterator[str]:
+        """Names, ids and attributes within a text that is more than one of them."""
+        folded = plain(text)
+        yield from (each for each in (*self._names, *self._ids) if each in folded)
+        yield from (value for name, value in self._attributes if name in folded and value in folded)
 
     def _numbers_in(self, run: str) -> Iterator[str]:
         words = run.split()
@@ -244,5 +255,5 @@ class Person:
                 if isinstance(node, str):
                     if self.is_named_by(node, attribute=of):
                         yield path, node
-                elif of is not None and isinstance(node, int | float) and self.is_named_by(str(node), attribute=of):
+                elif node.__class__ in (int, float) and self._is_of(node, of):
                     yield path, str(node)
