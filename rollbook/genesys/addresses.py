@@ -36,11 +36,13 @@ def is_loopback(host: str) -> bool:
 
 def checked(text: str, *, example: str) -> SplitResult:
     """The parts of an address over https, or over http to this machine. Raises ValueError, `Hidden` for user info."""
-    if "@" in text:  # behind a / too: a password with one in it leads to another host
-        raise Hidden("must not have a user or a password in it (what stands before the @)")
     parts = _split(text)
     if parts is None or parts.scheme not in ("https", "http"):
-        raise ValueError(f"must be an address such as {example}")
+        # What cannot be taken apart may have user info all the same.
+        words = f"must be an address such as {example}"
+        raise Hidden(words) if "@" in text else ValueError(words)
+    if "@" in text:  # behind a / too: a password with one in it leads to another host
+        raise Hidden("must not have a user or a password in it (what stands before the @)")
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         raise ValueError("must begin with https:// (http:// is for this machine alone, such as http://127.0.0.1:8080)")
     if parts.query or parts.fragment or "?" in text or "#" in text:
