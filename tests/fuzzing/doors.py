@@ -11,6 +11,7 @@ import gzip
 import io
 import json
 import random
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -182,21 +183,27 @@ def function_door(folder: Path) -> Iterator[Door]:
                 os.environ[name] = value
 
 
+def packed(megabyte: bytes, times: int) -> bytes:
+    """So many megabytes as gzip, never whole in memory."""
+    packing = zlib.compressobj(1, wbits=31)
+    return b"".join(packing.compress(megabyte) for _ in range(times)) + packing.flush()
+
+
 @contextlib.contextmanager
 def files_door(folder: Path) -> Iterator[Door]:
     """Files of `ingest`: plain and gzip, read in pieces of any size."""
     lines = (EXAMPLES / "eventbridge_detail_events.jsonl").read_bytes()
     plain = [lines[:6_000], *envelopes()[-4:]]
     examples = [*plain, *map(gzip.compress, plain), gzip.compress(plain[0]) + gzip.compress(plain[1])]
+    # Tenths of a second each, and far more than what they are packed into.
+    kinds = ((b"\0", 100), (b"[", 10), (b'{"a":', 2), (b"{}\n", 1))
+    bombs = [packed(piece * (1_000_000 // len(piece)), megabytes) for piece, megabytes in kinds]
     shelf = _Shelf(folder, "files")
 
     def put(draw: random.Random) -> Output:
         payload = altered(draw.choice(examples), draw, examples)
         if draw.random() < 0.02:
-            piece, times = draw.choice(
-                ((b"\0", 200_000_000), (b"[", 20_000_000), (b'{"a":', 2_000_000), (b"{}", 100_000))
-            )
-            payload = gzip.compress(piece * times, 1)
+            payload = draw.choice(bombs)
         size = draw.choice((1 << 20, 1 << 20, 7, 100, 4_096)) if len(payload) < 50_000 else 1 << 20
 
         class Pieces(io.BytesIO):

@@ -126,7 +126,7 @@ class Judge:
             signal.setitimer(signal.ITIMER_REAL, 0)
         logged = self._log.getvalue()
         if "Traceback (most recent call last)" in logged:
-            found.append(f"a traceback in the log: {logged.strip()[-600:]!r}")
+            found.append(f"a traceback in the log: {logged.strip()[:500]!r} … {logged.strip()[-500:]!r}")
         found += self._aside
         texts = [logged, *(seen.texts if seen else ()), *(seen.pages if seen else ())]
         for text in texts:
