@@ -166,10 +166,11 @@ def lock(path: str) -> None:
         database.execute("ROLLBACK")
 
 
-def rollbook(port: int, events: int, path: str, answer: Any) -> None:
-    """The daemon, without its reconciler, until every notification is a durable row or dropped."""
+def rollbook(port: int, events: int, path: str, answer: Any, policy: str = "keep") -> None:
+    """The daemon, without its reconciler, until every notification is a durable row or dropped. policy: of [privacy]."""
     from realtime.daemon.daemon import Daemon, Options
     from realtime.storing.store_frames import FrameStore
+    from rollbook.genesys.privacy.policy import parse
     from rollbook.genesys.program.process_memory import tune_collector
     from rollbook.genesys.program.settings import Secret, Settings
     from rollbook.store.file import writer
@@ -186,7 +187,9 @@ def rollbook(port: int, events: int, path: str, answer: Any) -> None:
     stages.watch(live_picture, "gather", "gather")
     address = f"http://127.0.0.1:{port}"
     settings = dataclasses.replace(
-        Settings(api_url=address, login_url=address, client_id="a", client_secret=Secret("b")), store_path=Path(path)
+        Settings(api_url=address, login_url=address, client_id="a", client_secret=Secret("b")),
+        store_path=Path(path),
+        privacy=parse(policy),
     )
 
     async def main() -> dict[str, Any]:

@@ -196,8 +196,9 @@ def files_door(folder: Path) -> Iterator[Door]:
     plain = [lines[:6_000], *envelopes()[-4:]]
     examples = [*plain, *map(gzip.compress, plain), gzip.compress(plain[0]) + gzip.compress(plain[1])]
     # Tenths of a second each, and far more than what they are packed into.
-    kinds = ((b"\0", 100), (b"[", 10), (b'{"a":', 2), (b"{}\n", 1))
+    kinds = ((b"\0", 100), (b"[", 10), (b'{"a":', 2))
     bombs = [packed(piece * (1_000_000 // len(piece)), megabytes) for piece, megabytes in kinds]
+    bombs.append(packed(b"{}\n" * 20_000, 1))
     shelf = _Shelf(folder, "files")
 
     def put(draw: random.Random) -> Output:

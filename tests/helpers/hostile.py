@@ -14,7 +14,7 @@ HOSTILE: Final = (
 )
 FORGED: Final = "2026-03-02T10:00:00.000Z WARNING forged"
 # Of a page: none of these is there unless the page's own templates have it.
-MARKUP: Final = ("<script>alert(", "<img src=x", "<svg onload", "<xss", "javascript:alert(")
+MARKUP: Final = ("<script>alert(", "<img src=x", "<svg onload", "<xss", "=javascript:", '="javascript:')
 _PIECES: Final = (
     *(
         "\x1b[2J",
