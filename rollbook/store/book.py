@@ -41,8 +41,9 @@ LAG: Final = timedelta(minutes=10)
 class Book:
     """An opened store. Use `Book.open`; it is a context manager, for code with an event loop an asynchronous one.
 
-    lag: how far the platform's index may be behind its events, for those who write events. Every method may raise a
-    StoreError, whose message is one line that says what to do.
+    lag: how far the platform's index may be behind its events, for those who write events. redactor: what takes
+    people's data out of what is written. Every method may raise a StoreError, whose message is one line that
+    says what to do.
     """
 
     def __init__(
@@ -54,8 +55,9 @@ class Book:
         command: str,
         role: Checkpointer | None,
         lag: timedelta,
+        redactor: Redactor | None,
     ) -> None:
-        self.path, self.lag = path, lag
+        self.path, self.lag, self.redactor = path, lag, redactor
         self._writer, self._reader = writer, ReadConnection(reader, path)
         self._command = command
         self._role = role
@@ -122,7 +124,7 @@ class Book:
             if writer is not None:
                 writer.close()
             raise
-        return cls(path, writer=writer, reader=reader, command=command, role=role, lag=lag)
+        return cls(path, writer=writer, reader=reader, command=command, role=role, lag=lag, redactor=redactor)
 
     def close(self) -> None:
         """Commit what waits, then close: where nobody else has it open, all is in the one file. May be called twice."""

@@ -98,6 +98,7 @@ class Ledger:
         self.unstored: deque[tuple[str, str]] = deque()  # (received at, conversation) that a socket has handed over
         self.alive_at = ""
         self.lag = timedelta(minutes=10)
+        self.redactor = None
 
     def _do(self, work: Callable[[], Any]) -> Future[Any]:
         future: Future[Any] = Future()

@@ -11,12 +11,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from msgspec.structs import replace
 
 from rollbook.genesys.canonical_json import decode, digest
 from rollbook.genesys.messages.notification import Notification, Unreadable, parse_envelope
+
+if TYPE_CHECKING:
+    from rollbook.genesys.privacy.redaction import Redactor
 
 # Texts (one that runs into the end of its line is broken: JSON has no line break in a text), brackets, ends of lines.
 _TOKEN: Final = re.compile(rb'"[^"\\\n]*(?:\\[^\n][^"\\\n]*)*(?:"|\n|\Z|\\)|[{}\[\]\n]')
@@ -159,12 +162,15 @@ class _Cutter:
         self.begun, self._depth = end, 0
 
 
-def parse_all(payload: bytes, *, source: str, received_at: str, once: str = "") -> list[Notification | Unreadable]:
+def parse_all(
+    payload: bytes, *, source: str, received_at: str, once: str = "", redactor: Redactor | None = None
+) -> list[Notification | Unreadable]:
     """Everything that one message holds, in order: what can be read, and one dead letter of all that cannot.
 
-    once: what the same message bears when it is delivered again, so that its dead letter is kept once.
+    once: what the same message bears when it is delivered again, so that its dead letter is kept once. redactor: as
+    `parse_frame` has it, for a message that is one event; others lose people's data when they are written.
     """
-    whole = parse_envelope(payload, source=source, received_at=received_at)
+    whole = parse_envelope(payload, source=source, received_at=received_at, redactor=redactor)
     if isinstance(whole, Notification):
         return [whole]
     found = list(_by_lines([payload], source, lambda: received_at))
