@@ -23,11 +23,11 @@ from rollbook.genesys.port.doorway import Doorway, PortLimits
 
 
 class _Requests(logging.Filter):
-    """Leaves out what aiohttp says of a request that is no HTTP: a traceback each, and anybody can send thousands."""
+    """Leaves out what aiohttp says of who sends no HTTP, or goes away: a traceback each, and anybody can do so."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Tell whether a record is about us."""
-        return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+        return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError | ConnectionError))
 
 
 _log: Final = logging.getLogger(__name__)

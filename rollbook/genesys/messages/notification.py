@@ -267,7 +267,8 @@ def _control(topic: str, body: object) -> Control:
         return Heartbeat() if "heartbeat" in spoken else SystemMessage(topic, message, channel_gone=False)
     if topic == "v2.system.socket_closing":
         return SocketClosing()
-    about = words(fields.get("systemTopicType")) or topic.split(".")[2]
+    parts = topic.split(".")
+    about = words(fields.get("systemTopicType")) or (parts[2] if len(parts) > 2 else topic)
     return SystemMessage(topic, words(fields.get("reason")) or about, channel_gone=about in _GONE)
 
 

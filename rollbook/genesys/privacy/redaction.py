@@ -272,8 +272,11 @@ class Redactor:
             shape = tuple(node)
             found = place.shapes.get(shape)
             for name, treat in found if found is not None else self._learn(shape, place):
+                if treat is left_out:
+                    del node[name]
+                    continue
                 value = node[name]
-                if treat is left_out or (treat is _leave_out_text and value.__class__ is str and value):
+                if treat is _leave_out_text and value.__class__ is str and value:
                     del node[name]
                     continue
                 new = _treated(value, _drop if treat is _leave_out_text else treat)
@@ -281,11 +284,14 @@ class Redactor:
                     del node[name]
                 else:
                     node[name] = new
-            if not disjoint(map(type, node.values())):
-                for name, value in node.items():
-                    if value.__class__ is dict or (value.__class__ is list and value):
-                        below = place.below.get(name)
-                        waiting.append((value, below if below is not None else self._below(name, place)))
+            if disjoint(map(type, node.values())):
+                continue
+            for name, value in node.items():
+                if value.__class__ in _DEEP and value:
+                    below = place.below.get(name) or self._below(name, place)
+                    if value.__class__ is list and len(value) == 1 and value[0].__class__ is dict:
+                        value = value[0]
+                    waiting.append((value, below))
 
     def _root(self, path: Path) -> _Place:
         made = self._place(path[: self._depth])

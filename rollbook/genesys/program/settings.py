@@ -750,8 +750,10 @@ def _read_file(path: Path, *, found: bool) -> dict[str, Any]:
         raise SettingsError(f"the settings file is not used: {error}") from None
     except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # a number of thousands of digits is one too
         raise SettingsError(f"{path} is no TOML: {error}") from None
+    except RecursionError:
+        raise SettingsError(f"{path} is no TOML that can be read: it is nested too deep") from None
     values: dict[str, Any] = {}
     _section(path, "", document, values)
     return values
