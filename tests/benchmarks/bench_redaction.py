@@ -21,7 +21,7 @@ ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
 from tests.benchmarks import bench_live, bench_reconcile  # noqa: E402 (below the path)
-from tests.benchmarks.bench_notifications import answer_of  # noqa: E402
+from tests.benchmarks.bench_notifications import answer_of, serve  # noqa: E402
 
 
 def _reconcile(port: int, path: str, policy: str, answer: Any) -> None:
@@ -65,7 +65,7 @@ def main() -> None:
     _said("reconcile", found, conversations)
     found = {"keep": [], policy: []}
     ours, theirs = multiprocessing.Pipe(False)
-    server = multiprocessing.Process(target=bench_live.serve, args=(bench_live.flood, events, theirs), daemon=True)
+    server = multiprocessing.Process(target=serve, args=(bench_live.flood, events, theirs), daemon=True)
     server.start()
     port = ours.recv()
     for _ in range(rounds):

@@ -156,7 +156,9 @@ async def fill(folder: Path, policy: str, values: Sequence[str] = VALUES) -> Fil
             await refresh(book, api, now=platform.simulator.now)
             channel = await api.create_channel()
             states = await api.subscribe(channel, ["v2.a"], replace=True)
-            rows = [{"topic": state.id, "reason": state.reason, "missing_permissions": []} for state in states]
+            rows: list[dict[str, Any]] = [
+                {"topic": state.id, "reason": state.reason, "missing_permissions": []} for state in states
+            ]
             book.write(coverage.reject, rows, at).result()
         platform.alter = lambda _, answer: answer
     await read(filled, policy)

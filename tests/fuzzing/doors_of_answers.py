@@ -70,6 +70,7 @@ def platform_door(folder: Path) -> Iterator[Door]:
             path = folder / f"platform{number}.db"
             redactor = Redactor(STRICT) if number % 200 else None
             book = Book.open(path, organization=answers.owner, redactor=redactor)
+        assert book is not None
         number += 1
         share = draw.choice((0.1, 0.3, 1.0))
         known = list(answers.bodies.values())

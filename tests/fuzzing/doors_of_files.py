@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import random
-import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -73,6 +72,11 @@ def manifest_door(folder: Path) -> Iterator[Door]:
     yield Door("manifest", put)
 
 
+def _shown(book: Book, identity: str) -> list[str]:
+    found = book.read_now(life.collect, identity)
+    return [] if found is None else list(show.lines(found))
+
+
 @contextlib.contextmanager
 def backup_door(folder: Path) -> Iterator[Door]:
     """A backup that was altered, put in the place of a store; and what commands say of an altered store."""
@@ -96,7 +100,6 @@ def backup_door(folder: Path) -> Iterator[Door]:
             raw = b"".join(made)
         for path in place.iterdir():
             path.unlink()
-        shutil.copyfile  # noqa: B018 (named so that it is clear that files are copied whole here)
         store.write_bytes(whole)
         store.chmod(0o600)
         copy.write_bytes(raw)
@@ -111,7 +114,7 @@ def backup_door(folder: Path) -> Iterator[Door]:
         with Book.open(store, mode="ro") as book:
             for read in (
                 lambda: inert(str(book.read_now(status.report, store, NOW, width=WIDTH))),
-                lambda: [inert(line) for line in show.lines(book.read_now(life.collect, identity) or {})],
+                lambda: [inert(line) for line in _shown(book, identity)],
                 lambda: inert(str(book.read_now(dead_letters.listed))),
             ):
                 try:
