@@ -51,7 +51,7 @@ def made(path: Path, many: int) -> int:
         db.execute("BEGIN")
         db.execute("UPDATE detail_rows SET details = ?", (json.dumps({"conversationId": "x", "note": "n" * 300}),))
         db.execute("DELETE FROM gap_rows")
-        last = db.execute("SELECT max(number) FROM conversation_ids").fetchone()[0]
+        last: int = db.execute("SELECT max(number) FROM conversation_ids").fetchone()[0]
         copied = {table: [row[1] for row in db.execute(f"PRAGMA table_info({table})")] for table in CHILDREN}
         rows = [row[1] for row in db.execute("PRAGMA table_info(conversation_rows)")]
         for day in range(1, DAYS):

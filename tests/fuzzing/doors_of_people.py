@@ -191,7 +191,7 @@ def words_door(folder: Path) -> Iterator[Door]:
             raise AssertionError(f"{words}: {ran.output[-600:]}")
         return Output(texts)
 
-    click.testing._NamedTextIOWrapper.isatty = lambda self: True  # type: ignore[method-assign,assignment]
+    click.testing._NamedTextIOWrapper.isatty = lambda self: True  # type: ignore[method-assign]
     try:
         yield Door("words", put, share=3)
     finally:
