@@ -805,5 +805,7 @@ def _value(name: str, target: str, read: Callable[[Any], Any], value: Any) -> An
     try:
         return read(value)
     except ValueError as error:
-        shown = "" if isinstance(error, Hidden) or target in _SECRET_FIELDS else f" = {value!r}"
+        # A secret may stand in the place of another key of the hook, or under a name that only seems to be another's.
+        hidden = target in _SECRET_FIELDS or any(word in name.upper() for word in ("SECRET", "TOKEN", "HOOK"))
+        shown = "" if hidden or isinstance(error, Hidden) else f" = {value!r}"
         raise SettingsError(f"{name}{shown}: {error}") from None
