@@ -55,6 +55,9 @@ def made(path: Path, many: int) -> int:
         copied = {table: [row[1] for row in db.execute(f"PRAGMA table_info({table})")] for table in CHILDREN}
         rows = [row[1] for row in db.execute("PRAGMA table_info(conversation_rows)")]
         for day in range(1, DAYS):
+            if day % 10 == 0:  # so that the log stays small
+                db.execute("COMMIT")
+                db.execute("BEGIN")
             more = day * last
             db.execute(
                 "INSERT INTO conversation_ids SELECT number + ?1, substr('00000000' || ?2, -8) || substr(conversation_id, 9)"

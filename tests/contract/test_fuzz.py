@@ -7,6 +7,7 @@ import contextlib
 import json
 import logging
 import random
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,9 @@ from rollbook.genesys.messages.notification import Control, parse_frame
 from rollbook.genesys.messages.payloads import _pieces
 from rollbook.genesys.program.settings import Settings, load
 from rollbook.page.server import HttpAnswer, HttpRequest, HttpRoute, HttpServer
+from rollbook.store.book import Book
 from rollbook.store.export.manifest import Manifest
+from rollbook.store.file.errors import StoreDamaged
 from tests.fuzz import DOORS, fuzz
 from tests.fuzzing.judge import SECRET, Hang, Judge, Output
 from tests.fuzzing.mutations import altered
@@ -165,3 +168,20 @@ async def test_requests_that_are_none_leave_no_line_in_the_log(caplog: pytest.Lo
 
 async def _nothing(_: HttpRequest) -> HttpAnswer:
     return HttpAnswer("")
+
+
+def test_a_reader_that_stumbles_over_a_damaged_store_says_so(tmp_path: Path) -> None:
+    """In a store that is well a mistake is ours and stays one; in a damaged one the file is to blame."""
+    path = tmp_path / "a.db"
+    Book.open(path).close()
+
+    def stumbles(_: sqlite3.Connection) -> None:
+        raise KeyError("participant_position")
+
+    with Book.open(path, mode="ro") as book, pytest.raises(KeyError):
+        book.read_now(stumbles)
+    with contextlib.closing(sqlite3.connect(path)) as db, db:
+        db.execute("PRAGMA writable_schema = ON")
+        db.execute("DELETE FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL")
+    with Book.open(path, mode="ro") as book, pytest.raises(StoreDamaged, match="restore a copy"):
+        book.read_now(stumbles)
