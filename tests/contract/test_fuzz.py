@@ -107,8 +107,8 @@ def test_no_secret_setting_is_shown_by_an_error_or_a_look() -> None:
         with pytest.raises(SettingsError) as error:
             load(env={name: value}, cwd=Path("/"))
         assert "hunter" not in str(error.value)
-        assert "hünt" not in str(error.value)
-    assert "token" not in repr(Settings(hook_command=("/bin/true", "token")))
+        assert "hüntér" not in str(error.value)
+    assert "t0ken" not in repr(Settings(hook_command=("/bin/true", "t0ken")))
 
 
 @pytest.mark.parametrize("words", [["show", "\udcff"], ["names", "a", "\udcfe"], ["dead-letters", "show", "9" * 400]])
@@ -180,8 +180,10 @@ def test_a_reader_that_stumbles_over_a_damaged_store_says_so(tmp_path: Path) -> 
 
     with Book.open(path, mode="ro") as book, pytest.raises(KeyError):
         book.read_now(stumbles)
-    with contextlib.closing(sqlite3.connect(path)) as db, db:
-        db.execute("PRAGMA writable_schema = ON")
-        db.execute("DELETE FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL")
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        page, size = db.execute("SELECT rootpage, page_size FROM sqlite_master, pragma_page_size WHERE name = 'gap_rows'").fetchone()  # fmt: skip
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * 100)
     with Book.open(path, mode="ro") as book, pytest.raises(StoreDamaged, match="restore a copy"):
         book.read_now(stumbles)
