@@ -84,9 +84,11 @@ def fuzz(
         }
         end = time.monotonic() + seconds
         while True:
+            shares = 0.0
             for name in names:
                 # A door at a time: what one has changed in the process (folder, variables) is no other's.
                 with DOORS[name](Path(tempfile.mkdtemp(dir=folder))) as door, judge.at_work():
+                    shares += door.share
                     forget_peak()
                     for number, wrong in cases(door, judge, seed, counting[name], time.monotonic() + turn * door.share):
                         done[name] += 1
@@ -96,7 +98,8 @@ def fuzz(
                 faulthandler.cancel_dump_traceback_later()
             if case is not None or time.monotonic() >= end:
                 break
-            turn = min(turn * 2, 30.0)
+            # The last round ends when all is to end.
+            turn = min(turn * 2, 30.0, max((end - time.monotonic()) / shares, 0.2))
         opened.close()
     return done, findings
 

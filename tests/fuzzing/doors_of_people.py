@@ -320,10 +320,19 @@ def port_door(folder: Path) -> Iterator[Door]:
         yield Door("port", put, share=1.5)
     finally:
         within(port.stop())
+        within(_ended())
         book.close()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+
+
+async def _ended() -> None:
+    """Nothing of the loop goes on: what waits for a pause after a wrong token would wake in a loop that is closed."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 def _quoted(path: bytes, draw: random.Random) -> bytes:

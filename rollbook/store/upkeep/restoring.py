@@ -83,7 +83,7 @@ def restore(
         state="is in use by",
         remedy="stop it, then run this again",
     ):
-        there = _look(store, lambda: connections.connect_reader(origin, older=True, as_it_is=as_it_is))
+        there = _look(store, origin, lambda: connections.connect_reader(origin, older=True, as_it_is=as_it_is))
         # Under a name of its own until what was there is aside.
         arrived = store.with_name(f".{store.name}.restored")
         copied = copy(lambda: connections.connect_reader(origin, older=True, as_it_is=as_it_is), origin, arrived, how)
@@ -111,7 +111,7 @@ def _origin(origin: Path, store: Path) -> Path:
     return origin
 
 
-def _look(store: Path, connect: Callable[[], sqlite3.Connection]) -> bool:
+def _look(store: Path, origin: Path, connect: Callable[[], sqlite3.Connection]) -> bool:
     """Say whether a store is there. Raises StoreForeign where it is not one that what `connect` opens may replace."""
     if not connections.is_there(store):
         return False
@@ -131,8 +131,11 @@ def _look(store: Path, connect: Callable[[], sqlite3.Connection]) -> bool:
         if isinstance(found, StoreBusy):
             raise found from None
         return True
-    with closing(connect()) as db:
-        theirs = organization_of(db)
+    try:
+        with closing(connect()) as db:
+            theirs = organization_of(db)
+    except SQLITE_FAILS as error:
+        raise translate(error, origin) from None
     if ours is not None and theirs is not None and ours[0] != theirs[0]:
         raise StoreForeign(
             f"the backup belongs to the organisation {theirs[1]} ({theirs[0]}), and {store} to {ours[1]} ({ours[0]});"
