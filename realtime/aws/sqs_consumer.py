@@ -246,7 +246,8 @@ class SqsConsumer:
     def _store_batch(self, batch: list[_MessageInHand]) -> None:
         messages = [in_hand.message for in_hand in batch]
         bodies = ((message.body.encode(errors="surrogatepass"), message.id) for message in messages)
-        parsed, owners = parse_items(bodies, source="sqs", at=to_text(batch[0].received_at))
+        at, redactor = to_text(batch[0].received_at), self._book.redactor
+        parsed, owners = parse_items(bodies, source="sqs", at=at, redactor=redactor)
         unread = zip(owners, parsed, strict=True)
         poison = {position: item.error for position, item in unread if isinstance(item, Unreadable)}
         failed = {owners[number] for number in self._insist(parsed)}

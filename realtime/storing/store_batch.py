@@ -13,13 +13,16 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from rollbook.genesys.errors import StoreError
 from rollbook.genesys.messages.notification import Notification, Unreadable, envelope_of
 from rollbook.genesys.messages.payloads import parse_all
 from rollbook.store.file.errors import StoreBusy, StoreFull, StoreUnwritable
 from rollbook.store.tables.events import Recorded
+
+if TYPE_CHECKING:
+    from rollbook.genesys.privacy.redaction import Redactor
 
 log = logging.getLogger(__name__)
 
@@ -102,12 +105,17 @@ def whole(batch: Sequence[Incoming]) -> list[Part]:
     return [(0, batch)] if batch else []
 
 
-def parse_items(items: Iterable[tuple[bytes, str]], *, source: str, at: str) -> tuple[list[Incoming], list[int]]:
-    """Parse the items of a delivery, (payload, id); answers their events, and for each event its item's position."""
+def parse_items(
+    items: Iterable[tuple[bytes, str]], *, source: str, at: str, redactor: Redactor | None = None
+) -> tuple[list[Incoming], list[int]]:
+    """Parse the items of a delivery, (payload, id); answers their events, and for each event its item's position.
+
+    redactor: takes people's data out of them as they are read.
+    """
     parsed: list[Incoming] = []
     owners: list[int] = []
     for position, (payload, name) in enumerate(items):
-        found = parse_all(payload, source=source, received_at=at, once=name)
+        found = parse_all(payload, source=source, received_at=at, once=name, redactor=redactor)
         parsed += found
         owners += [position] * len(found)
     return parsed, owners

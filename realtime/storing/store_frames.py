@@ -175,7 +175,7 @@ class FrameStore:
         at = self._stamp[1]
         if frame.fault is not None:
             return Unreadable(_SOURCE, frame.payload, frame.fault, at)
-        parsed = parse_frame(frame.payload, source=_SOURCE, received_at=at)
+        parsed = parse_frame(frame.payload, source=_SOURCE, received_at=at, redactor=self._book.redactor)
         if isinstance(parsed, Notification):
             self.stored.count(parsed.topic, parsed.conversation_id)
             return parsed

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import re
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -59,6 +60,9 @@ log = logging.getLogger(__name__)
 _STAMP: Final = 0.001
 # Seconds between two tries to see whether a channel that was returned to still has its topics.
 _LOOK_AGAIN: Final = 10.0
+
+# A socket that the platform has closed: its code, and its words.
+_CLOSED: Final = re.compile(r"(closed by the platform \(\d+) (.+)\)", re.DOTALL)
 
 Step = Callable[[ChannelSession, ChannelCommand], Coroutine[Any, Any, ChannelEvent]]
 
@@ -462,7 +466,7 @@ class Listener:
                 log.info("%s: the platform will close the socket", self.scope)
                 self._apply(ChannelEvent(EventKind.CLOSING, session.serial))
             case SystemMessage(channel_gone=True, reason=reason):
-                log.warning("%s: the platform took the channel away (%s)", self.scope, session.shorten(reason))
+                log.warning("%s: the platform took the channel away (%s)", self.scope, self._kept(session, reason))
                 self._apply(ChannelEvent(EventKind.EVICTED, session.serial, is_clean=True))
             case SystemMessage(topic=topic) if "subscription" in topic and not self._aligning:
                 session.is_doubted = True
@@ -470,9 +474,15 @@ class Listener:
             case Reply(result="404"):
                 self._apply(ChannelEvent(EventKind.EVICTED, session.serial))
             case Reply(result=result, message=message) if result != "200":
-                log.warning("%s: a subscription over the socket was refused: %s", self.scope, session.shorten(message))
+                log.warning(
+                    "%s: a subscription over the socket was refused: %s", self.scope, self._kept(session, message)
+                )
             case _:
                 pass
+
+    def _kept(self, session: ChannelSession, said: str | None) -> str:
+        """The platform's words for a line of the log."""
+        return session.shorten(said and self._desk.api.kept_words(said))
 
     def _closed(self, session: ChannelSession, connection: int, is_clean: bool, why: str) -> None:
         session.ended_connection = connection
@@ -480,5 +490,7 @@ class Listener:
             session.forget_requests()
         if session.socket is not None and session.connection == connection:
             session.socket = None
+            if found := _CLOSED.fullmatch(why):
+                why = f"{found[1]} {self._kept(session, found[2])})"
             log.info("%s: %s", self.scope, session.shorten(why))
             self._apply(ChannelEvent(EventKind.LOST, session.serial, is_clean=is_clean))

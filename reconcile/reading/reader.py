@@ -309,7 +309,8 @@ class Reader:
             self._empty.add(scan.part)
             self._second_looks.append(scan.part)
             return
-        if movement is None and 2 <= scan.pages - 1 <= scans.MOST_CHECKED:
+        # Where a page could not be had, nothing is proven by the others, and they are not what stands at their numbers.
+        if movement is None and 2 <= scan.pages - 1 <= scans.MOST_CHECKED and not self._not_had:
             self._checked, self._to_check = scan, deque(range(1, scan.pages - 1))
             return
         self._file(scan, movement)

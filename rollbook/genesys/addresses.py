@@ -39,13 +39,14 @@ def checked(text: str, *, example: str) -> SplitResult:
     parts = _split(text)
     if parts is None or parts.scheme not in ("https", "http"):
         # What cannot be taken apart may have user info all the same.
-        raise _wrong(text, f"must be an address such as {example}")
-    if parts.username is not None or parts.password is not None:
+        words = f"must be an address such as {example}"
+        raise Hidden(words) if "@" in text else ValueError(words)
+    if "@" in text:  # behind a / too: a password with one in it leads to another host
         raise Hidden("must not have a user or a password in it (what stands before the @)")
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         raise ValueError("must begin with https:// (http:// is for this machine alone, such as http://127.0.0.1:8080)")
     if parts.query or parts.fragment or "?" in text or "#" in text:
-        raise _wrong(text, "must not have a ? or a # in it")
+        raise ValueError("must not have a ? or a # in it")
     return parts
 
 
@@ -101,7 +102,3 @@ def _split(text: str) -> SplitResult | None:
     except ValueError:
         return None
     return parts if good else None
-
-
-def _wrong(text: str, words: str) -> ValueError:
-    return Hidden(words) if "@" in text else ValueError(words)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,9 +16,22 @@ from pathlib import Path
 from typing import Final
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from rollbook.genesys.errors import RollbookError, SettingsError
 from rollbook.genesys.port.doorway import Doorway, PortLimits
+
+
+class _Requests(logging.Filter):
+    """Leaves out what aiohttp says of who sends no HTTP, or goes away: a traceback each, and anybody can do so."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether a record is about us."""
+        return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError | ConnectionError))
+
+
+_log: Final = logging.getLogger(__name__)
+_log.addFilter(_Requests())
 
 # Bytes of a form: a token, and nothing else is sent here.
 _LARGEST: Final = 4_096
@@ -96,7 +110,7 @@ class HttpServer:
             app.router.add_route(route.method, route.path, self._answering(route.handler))
             if route.method == "GET":
                 app.router.add_route("HEAD", route.path, self._answering(route.handler))
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_ENDS_WITHIN)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_ENDS_WITHIN, logger=_log)
         await self._runner.setup()
         try:
             await self._listen(self._runner)

@@ -18,6 +18,7 @@ from typing import Any, Final, Protocol
 
 from rollbook.genesys.errors import RollbookError, UsageError
 from rollbook.genesys.ids import conversation_id as spelled_id
+from rollbook.genesys.program.inert import inert, inert_json
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.program.terminal import count
 from rollbook.genesys.times import from_text, to_text
@@ -350,11 +351,11 @@ class Site:
         return found if vitals is None else found | {"state": vitals.state, "why": list(vitals.why)}
 
     async def _status_json(self, _: HttpRequest) -> HttpAnswer:
-        body = json.dumps(await self._status(), ensure_ascii=False)
+        body = inert_json(json.dumps(await self._status(), ensure_ascii=False))
         return HttpAnswer(body, content_type="application/json; charset=utf-8", headers=HEADERS)
 
     async def _status_text(self, _: HttpRequest) -> HttpAnswer:
-        return HttpAnswer(f"{(await self._status())['sentence']}\n", headers=HEADERS)
+        return HttpAnswer(f"{inert((await self._status())['sentence'])}\n", headers=HEADERS)
 
     async def _script(self, _: HttpRequest) -> HttpAnswer:
         return HttpAnswer(render.asset("page.js"), content_type="text/javascript; charset=utf-8", headers=HEADERS)

@@ -23,7 +23,7 @@ from rollbook.genesys.times import Interval
 from rollbook.store.bodies import packing
 from rollbook.store.file import connections, locks
 from rollbook.store.file.checkpointer import Checkpointer
-from rollbook.store.file.errors import StoreUnwritable, translate
+from rollbook.store.file.errors import SQLITE_FAILS, StoreUnwritable, translate
 from rollbook.store.file.learner import Learner
 from rollbook.store.file.read_connection import ReadConnection
 from rollbook.store.file.waiting import Patience
@@ -41,8 +41,9 @@ LAG: Final = timedelta(minutes=10)
 class Book:
     """An opened store. Use `Book.open`; it is a context manager, for code with an event loop an asynchronous one.
 
-    lag: how far the platform's index may be behind its events, for those who write events. Every method may raise a
-    StoreError, whose message is one line that says what to do.
+    lag: how far the platform's index may be behind its events, for those who write events. redactor: what takes
+    people's data out of what is written. Every method may raise a StoreError, whose message is one line that
+    says what to do.
     """
 
     def __init__(
@@ -54,8 +55,9 @@ class Book:
         command: str,
         role: Checkpointer | None,
         lag: timedelta,
+        redactor: Redactor | None,
     ) -> None:
-        self.path, self.lag = path, lag
+        self.path, self.lag, self.redactor = path, lag, redactor
         self._writer, self._reader = writer, ReadConnection(reader, path)
         self._command = command
         self._role = role
@@ -112,7 +114,7 @@ class Book:
                 learner.use(writer)
                 if role is not None:
                     role.use(writer)
-            except sqlite3.Error as error:
+            except SQLITE_FAILS as error:
                 raise translate(error, path) from None
         try:
             reader = connections.connect_reader(path, timeout=busy)
@@ -122,7 +124,7 @@ class Book:
             if writer is not None:
                 writer.close()
             raise
-        return cls(path, writer=writer, reader=reader, command=command, role=role, lag=lag)
+        return cls(path, writer=writer, reader=reader, command=command, role=role, lag=lag, redactor=redactor)
 
     def close(self) -> None:
         """Commit what waits, then close: where nobody else has it open, all is in the one file. May be called twice."""

@@ -219,10 +219,20 @@ def free_port() -> int:
         return int(server.getsockname()[1])
 
 
-def rollbook(port: int, events: int, path: str, answer: Any, *, health: str | None = None, sent: Any = None) -> None:
-    """The daemon, without its reconciler, until every notification is a durable row or dropped."""
+def rollbook(
+    port: int,
+    events: int,
+    path: str,
+    answer: Any,
+    policy: str = "keep",
+    *,
+    health: str | None = None,
+    sent: Any = None,
+) -> None:
+    """The daemon, without its reconciler, until every notification is a durable row or dropped. policy: of [privacy]."""
     from realtime.daemon.daemon import Daemon, Options
     from realtime.storing.store_frames import FrameStore
+    from rollbook.genesys.privacy.policy import parse
     from rollbook.genesys.program.process_memory import tune_collector
     from rollbook.genesys.program.settings import Secret, Settings
     from rollbook.store.file import writer
@@ -242,6 +252,7 @@ def rollbook(port: int, events: int, path: str, answer: Any, *, health: str | No
         Settings(api_url=address, login_url=address, client_id="a", client_secret=Secret("b")),
         store_path=Path(path),
         health=health,
+        privacy=parse(policy),
     )
 
     async def main() -> dict[str, Any]:

@@ -343,13 +343,18 @@ def bare(port: int, path: str) -> float:
         number += 1
 
 
-def rollbook(port: int, path: str, via: Any = "query") -> float:
-    """The command itself, without the start of the interpreter. via: as `reconcile --via` takes it."""
+def rollbook(port: int, path: str, via: Any = "query", policy: str = "keep") -> float:
+    """The command itself, without the start of the interpreter. via: as `reconcile --via` takes it.
+
+    policy: of `[privacy]`.
+    """
     import dataclasses
 
     from reconcile.run.options import RunOptions
     from reconcile.run.runner import reconcile_window
     from rollbook.genesys.api.client import Api
+    from rollbook.genesys.privacy.policy import parse
+    from rollbook.genesys.privacy.redaction import redactor_of
     from rollbook.genesys.program.process_memory import tune_collector
     from rollbook.genesys.program.settings import Secret, Settings
     from rollbook.genesys.times import parse_interval
@@ -358,11 +363,13 @@ def rollbook(port: int, path: str, via: Any = "query") -> float:
     tune_collector()
     address = f"http://127.0.0.1:{port}"
     settings = dataclasses.replace(
-        Settings(api_url=address, login_url=address, client_id="a", client_secret=Secret("b")), store_path=Path(path)
+        Settings(api_url=address, login_url=address, client_id="a", client_secret=Secret("b")),
+        store_path=Path(path),
+        privacy=parse(policy),
     )
 
     async def work() -> float:
-        with Book.open(path) as book:
+        with Book.open(path, redactor=redactor_of(settings)) as book:
             async with Api(settings) as api:
                 began = time.perf_counter()
                 interval = parse_interval(INTERVAL, now=datetime.now(UTC))

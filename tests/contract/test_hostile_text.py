@@ -6,11 +6,11 @@ import io
 import json
 import logging
 import sqlite3
-import unicodedata
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import quote
 
 import click.testing
 import pytest
@@ -29,16 +29,12 @@ from rollbook.genesys.times import Interval, to_text
 from rollbook.simulator import Simulator
 from rollbook.store.book import Book
 from rollbook.store.tables import events
+from tests.helpers.hostile import FORGED, HOSTILE, MARKUP, active, hostile_texts
 from tests.helpers.peek import command
+from tests.helpers.shown_page import shown
 
 START = datetime(2026, 3, 2, 10, tzinfo=UTC)
 HALF = Interval(START, START + timedelta(minutes=30))
-# Clears a screen, sets its title, begins a line that looks like a log's, links, turns the writing, opens a tag.
-HOSTILE = (
-    "\x1b[2J\x1b]0;owned\x07\x9b31m\r\n2026-03-02T10:00:00.000Z WARNING forged all is well\n"
-    "\x1b]8;;https://evil.example\x1b\\\x7f\x90q\x9c\u2028\u202egpj.exe\u2066\u200f\ufeff\U000e0041"
-    "<script>alert(1)</script><img src=x onerror='alert(1)'>\"[bold red]"
-)
 # What comes from somebody else and is text, by table; without what a view or a command must know to show a row at all.
 TEXTS = {
     "organization": ["name"],
@@ -77,16 +73,6 @@ COMMANDS = [
     ["show", HOSTILE],
     [HOSTILE],
 ]
-
-
-def active(text: str) -> set[str]:
-    """The characters of a text that steer, hide or turn around; line breaks are its own."""
-    return {
-        character
-        for character in text
-        if (unicodedata.category(character) in ("Cc", "Zl", "Zp", "Cs") and character != "\n")
-        or character in "\u202e\u2066\u200f\ufeff\U000e0041"
-    }
 
 
 @pytest.fixture(scope="module")
@@ -233,3 +219,104 @@ def test_metrics_are_text_and_each_is_there_once() -> None:
     assert not active(labels[0])
     assert "\n" not in labels[0]
     assert found.samples[0].value == 5
+
+
+# A thousand texts, each in a row of its own
+
+
+@pytest.fixture(scope="module")
+def thousand(store: tuple[Path, str, int], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The store with a thousand hostile texts as names, attributes, topics, bodies, dead letters, causes and reasons."""
+    path = tmp_path_factory.mktemp("thousand") / "rollbook.db"
+    with closing(sqlite3.connect(store[0])) as db:
+        db.execute("VACUUM INTO ?", (str(path),))
+    path.chmod(0o600)
+    at = to_text(START + timedelta(minutes=6))
+    texts = [(text, f"{text} of {at}", str(number)) for number, text in enumerate(hostile_texts(1_000))]
+    with closing(sqlite3.connect(path)) as db, db:
+        number = db.execute("SELECT number FROM conversation_ids WHERE conversation_id = ?", (store[1],)).fetchone()[0]
+        participant = "p"
+        db.executemany(
+            "INSERT INTO dead_letters (source, payload, error, received_at) VALUES (?1, ?1, ?2, ?3)",
+            [(text, error, at) for text, error, _ in texts],
+        )
+        db.executemany(
+            "INSERT INTO names (kind, id, name, valid_from, state, seen_at) VALUES ('queue', ?1, ?2, ?3, 'active', ?3)",
+            [(f"{place}{text}", text, at) for text, _, place in texts],
+        )
+        db.executemany(
+            "INSERT INTO attribute_rows (number, participant_id, name, value) VALUES (?, ?, ?, ?)",
+            [(number, participant, f"{place}{text}", text) for text, _, place in texts],
+        )
+        first = db.execute("SELECT max(text_id) + 1 FROM texts").fetchone()[0]
+        db.executemany(
+            "INSERT INTO texts (text_id, text) VALUES (?, ?)",
+            [(first + int(place), f"v2.{text}.{place}") for text, _, place in texts],
+        )
+        db.executemany(
+            "INSERT INTO event_rows (identity, topic, number, received_at, source, body) VALUES (?, ?, ?, ?, 'websocket', ?)",
+            [(place.encode(), first + int(place), number, at, json.dumps({"a": text})) for text, _, place in texts],
+        )
+    return path, store[1]
+
+
+def test_a_thousand_texts_in_rows_are_inert(thousand: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What every listing command says of them at a terminal, as text and as JSON; and each of them is said."""
+    monkeypatch.setattr(click.testing._NamedTextIOWrapper, "isatty", lambda _: True)
+    path, identity = thousand
+    listing = (
+        *(["dead-letters", "list", "--limit", "2000"], ["events", identity, "--limit", "5000"], ["show", identity]),
+        *(["names", "--history"], ["status"], ["windows"], ["window", "2026-03-02T10:00Z"], ["gaps"]),
+        *(["report", kind, "2026-03-02"] for kind in ("queues", "agents", "wrapups", "mos")),
+        *(["ready", "2026-03-02T10:00Z/PT30M"], ["names", "--unnamed"], ["forget", "--name", HOSTILE, "--dry-run"]),
+    )
+    for words in listing:
+        for flags in ([], ["--json"]):
+            ran = command(cli, [*words, "--db", str(path), *flags])
+            assert ran.exit_code in (0, 3), (words, ran.output, ran.exception)
+            assert not active(ran.stdout), words
+            assert not any(line.startswith(FORGED) for line in ran.stdout.splitlines()), words
+            if words[0] in ("dead-letters", "events", "show", "names") and "--unnamed" not in words:
+                assert ran.stdout.count("owned") > 50
+
+
+async def test_a_thousand_texts_on_the_page_are_text(thousand: tuple[Path, str]) -> None:
+    """The overview, a conversation with all of them, its window: nothing is markup, hides or turns around."""
+    path, identity = thousand
+    async with shown(path, personal=True, now=START + timedelta(hours=1)) as page:
+        for address in ("/", f"/conversations/{identity}", "/windows/2026-03-02T10:00:00.000Z", "/status.json"):
+            found = await page.get(address)
+            assert found.status == 200, address
+            assert not active(found.text), address
+            if "html" in found.headers["Content-Type"]:
+                assert [each for each in MARKUP if each in found.text] == []
+        for text in hostile_texts(200, seed=3):
+            found = await page.get(f"/conversations/{quote(text, safe='')}?since={quote(text, safe='')}")
+            assert found.status in (400, 404)
+            assert not active(found.text)
+            assert [each for each in MARKUP if each in found.text and "html" in found.headers["Content-Type"]] == []
+
+
+def test_a_thousand_texts_in_words_and_logs_are_inert(
+    logged: tuple[logging.Logger, io.StringIO, logging.Handler],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """Each as a word of some command, which refuses it in a line; each in a line of the log, which stays one line."""
+    logger, out, _ = logged
+    monkeypatch.chdir(tmp_path)
+    words = [words for words in COMMANDS if len(words) > 1 and HOSTILE not in words]
+    for number, text in enumerate(hostile_texts(1_000)):
+        logger.warning("the topic %s was refused", text)
+        if number % 5 == 0:
+            some = [*words[number // 5 % len(words)][:-1], text.replace("\0", "") or "x"]
+            monkeypatch.setattr("sys.argv", ["rollbook", *some])
+            with pytest.raises(SystemExit):
+                console.main(cli, name="rollbook")
+            said = "".join(capsys.readouterr())
+            assert said.strip()
+            assert not active(said), some
+            assert not any(line.startswith(FORGED) for line in said.splitlines())
+    assert out.getvalue().count("\n") == 1_000
+    assert not active(out.getvalue())

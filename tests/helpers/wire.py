@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from base64 import b64encode
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,7 +17,7 @@ from email.utils import format_datetime
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
-from aiohttp import BasicAuth, web
+from aiohttp import web
 from aiohttp.http import HttpVersion11, RawRequestMessage
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
@@ -147,7 +148,7 @@ class Wire:
         await self._before(parts.path)
         sent = dict(headers or {})
         if auth is not None:
-            sent["Authorization"] = BasicAuth(*auth).encode()
+            sent["Authorization"] = f"Basic {b64encode(':'.join(auth).encode()).decode()}"
         if form is not None:
             content, sent["Content-Type"] = urlencode(form).encode(), "application/x-www-form-urlencoded"
         query = f"?{urlencode(params, doseq=True)}" if params else ""

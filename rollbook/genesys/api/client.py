@@ -313,7 +313,7 @@ class Api(Rest):
             body=[{"id": topic} for topic in topics],
         )
         found = [_topic_state(state, channel.id) for state in answered or () if text(state.get("id"))]
-        return found if self._redactor is None else [_without_numbers(each, self._redactor) for each in found]
+        return found if self._redactor is None else [_as_kept(each, self._redactor) for each in found]
 
 
 # Reading answers. Each raises ValueError for a body that is broken, which makes the request worth repeating.
@@ -381,8 +381,8 @@ def _topic_state(listed: Mapping[str, Any], secret: Secret) -> TopicState:
     )
 
 
-def _without_numbers(state: TopicState, redactor: Redactor) -> TopicState:
-    return state if state.reason is None else replace(state, reason=redactor.words(state.reason))
+def _as_kept(state: TopicState, redactor: Redactor) -> TopicState:
+    return state if state.reason is None else replace(state, reason=redactor.error(state.reason))
 
 
 def _available_topic(listed: Mapping[str, Any]) -> AvailableTopic:

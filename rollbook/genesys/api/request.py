@@ -131,6 +131,10 @@ class Rest:
         """Close every connection."""
         await self._http.close()
 
+    def kept_words(self, said: str) -> str:
+        """Words of the platform's as [privacy] lets them be logged and kept."""
+        return said if self._redactor is None else self._redactor.error(said)
+
     async def freshen(self) -> None:
         """Have a token that lasts for half of its life at least, if a new one can be had."""
         await self._sign_in.freshen()

@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 UNREACHED: Final = 3
 # A token is renewed when a tenth of its life is left, but no more than five minutes early.
 _EARLY_PART: Final = 0.1
+# Seconds that a token is believed to last at most.
+_LONGEST: Final = 366 * 86_400
 _EARLY_SECONDS: Final = 300.0
 
 
@@ -148,7 +150,7 @@ class SignIn:
         if not isinstance(token, str) or not token.isprintable() or not token.isascii() or not token:
             return False
         lifetime = members.get("expires_in")
-        seconds = float(lifetime) if isinstance(lifetime, int | float) and lifetime > 0 else 3600.0
+        seconds = float(min(lifetime, _LONGEST)) if isinstance(lifetime, int | float) and lifetime > 0 else 3600.0
         self._token = Secret(token)
         self._half_at, self.ends_at = self._clock() + seconds / 2, self._clock() + seconds
         self._renew_at = self._clock() + seconds - min(seconds * _EARLY_PART, _EARLY_SECONDS)

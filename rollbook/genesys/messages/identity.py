@@ -32,7 +32,11 @@ _NONE: Final = bytes(4)
 
 def identity_of(topic: str, body: Any) -> bytes:
     """The identity of an event on `topic`. body: its eventBody, as `canonical_json.decode` answers it."""
-    spelling = spelled(body)
+    return identity_of_spelling(topic, body, spelled(body))
+
+
+def identity_of_spelling(topic: str, body: Any, spelling: bytes) -> bytes:
+    """The same of a body that has its one spelling already."""
     return minute_of(body, spelling) + digest(topic.encode(), spelling)[4:]
 
 

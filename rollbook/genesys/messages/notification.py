@@ -10,19 +10,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 from msgspec.structs import replace
 
-from rollbook.genesys.canonical_json import decode, mend_surrogates
+from rollbook.genesys.canonical_json import decode, mend_surrogates, spelled
 from rollbook.genesys.ids import LONGEST as LONGEST_ID
 from rollbook.genesys.ids import conversation_id as spelling
 from rollbook.genesys.ids import may_be_asked_for
 from rollbook.genesys.lenient_json import as_object, text, words
-from rollbook.genesys.messages.identity import identity_of
+from rollbook.genesys.messages.identity import identity_of, identity_of_spelling
 from rollbook.genesys.messages.live_facts import LiveFacts, event_time, of_event, of_snapshot
 from rollbook.genesys.topics import conversation_id_of, snapshot_media
+
+if TYPE_CHECKING:
+    from rollbook.genesys.privacy.redaction import Redactor
 
 __all__ = [
     "Control",
@@ -46,7 +49,8 @@ class Notification(msgspec.Struct, frozen=True):
 
     identity: as `identity.py` has it. conversation_id, event_time, facts: None where the
     event has none. A value that cannot be an id is no id: the body keeps it, and nobody asks for it. organization: the
-    id of the organisation whose EventBridge source it names; None where it names none.
+    id of the organisation whose EventBridge source it names; None where it names none. redactor: what has taken
+    people's data out of the body already.
     """
 
     topic: str
@@ -58,6 +62,7 @@ class Notification(msgspec.Struct, frozen=True):
     source: str
     facts: LiveFacts | None
     organization: str | None = None
+    redactor: Redactor | None = None
 
 
 class Unreadable(msgspec.Struct, frozen=True):
@@ -135,8 +140,10 @@ _read_envelope: Final = msgspec.json.Decoder(_Envelope).decode
 _T = TypeVar("_T")
 
 
-def parse_frame(frame: str | bytes, *, source: str, received_at: str) -> Notification | Unreadable | Control:
-    """Read a frame of the socket. received_at: API text."""
+def parse_frame(
+    frame: str | bytes, *, source: str, received_at: str, redactor: Redactor | None = None
+) -> Notification | Unreadable | Control:
+    """Read a frame of the socket. received_at: API text. redactor: takes people's data out of it as it is read."""
     payload = frame.encode(errors="surrogatepass") if isinstance(frame, str) else frame
     try:
         message = _mended(_read_message, payload)
@@ -147,13 +154,18 @@ def parse_frame(frame: str | bytes, *, source: str, received_at: str) -> Notific
             return Unreadable(source, payload, "it has no topicName", received_at)
         if topic.startswith(_CONTROL_TOPICS):
             return _control(topic, decode(bytes(message.eventBody)))
-        return _notification(topic, bytes(message.eventBody), source, received_at)
+        return _notification(topic, bytes(message.eventBody), source, received_at, redactor)
     except (ValueError, RecursionError) as error:
         return Unreadable(source, payload, _why(error), received_at)
 
 
-def parse_envelope(envelope: bytes, *, source: str, received_at: str) -> Notification | Unreadable:
-    """Read an EventBridge event, or its `detail` alone (an input transformer can leave just that)."""
+def parse_envelope(
+    envelope: bytes, *, source: str, received_at: str, redactor: Redactor | None = None
+) -> Notification | Unreadable:
+    """Read an EventBridge event, or its `detail` alone (an input transformer can leave just that).
+
+    redactor: as `parse_frame` has it.
+    """
     try:
         outer = _mended(_read_envelope, envelope)
         detail = bytes(outer.detail)
@@ -161,7 +173,7 @@ def parse_envelope(envelope: bytes, *, source: str, received_at: str) -> Notific
         topic = message.topicName
         if not isinstance(topic, str) or not topic:
             return Unreadable(source, envelope, "it has no topicName", received_at)
-        found = _notification(topic, bytes(message.eventBody), source, received_at)
+        found = _notification(topic, bytes(message.eventBody), source, received_at, redactor)
         organization = _organization_of(outer.source)
         return found if organization is None else replace(found, organization=organization)
     except (ValueError, RecursionError) as error:
@@ -202,7 +214,9 @@ def _why(error: ValueError | RecursionError) -> str:
     return f"it is not JSON: {error}"
 
 
-def _notification(topic: str, event_body: bytes, source: str, received_at: str) -> Notification:
+def _notification(
+    topic: str, event_body: bytes, source: str, received_at: str, redactor: Redactor | None
+) -> Notification:
     body = decode(event_body)
     time = facts = None
     if isinstance(body, dict):
@@ -214,8 +228,14 @@ def _notification(topic: str, event_body: bytes, source: str, received_at: str) 
             facts = of_event(topic, body, time) if media is None else of_snapshot(media, body)
     else:
         conversation_id = _id(conversation_id_of(topic))
-    identity = identity_of(topic, body)
-    return Notification(topic, event_body, identity, conversation_id, time, received_at, source, facts)
+    if redactor is None:
+        identity = identity_of(topic, body)
+        return Notification(topic, event_body, identity, conversation_id, time, received_at, source, facts)
+    # While it is decoded anyway: to decode what was stored, and to spell it twice, would take half as long again.
+    body = redactor.decoded(body, event_body)
+    spelling = spelled(body)
+    identity = identity_of_spelling(topic, body, spelling)
+    return Notification(topic, spelling, identity, conversation_id, time, received_at, source, facts, redactor=redactor)
 
 
 def _id(named: str | None) -> str | None:
@@ -247,7 +267,8 @@ def _control(topic: str, body: object) -> Control:
         return Heartbeat() if "heartbeat" in spoken else SystemMessage(topic, message, channel_gone=False)
     if topic == "v2.system.socket_closing":
         return SocketClosing()
-    about = words(fields.get("systemTopicType")) or topic.split(".")[2]
+    parts = topic.split(".")
+    about = words(fields.get("systemTopicType")) or (parts[2] if len(parts) > 2 else topic)
     return SystemMessage(topic, words(fields.get("reason")) or about, channel_gone=about in _GONE)
 
 

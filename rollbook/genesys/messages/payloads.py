@@ -11,12 +11,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from msgspec.structs import replace
 
 from rollbook.genesys.canonical_json import decode, digest
 from rollbook.genesys.messages.notification import Notification, Unreadable, parse_envelope
+
+if TYPE_CHECKING:
+    from rollbook.genesys.privacy.redaction import Redactor
 
 # Texts (one that runs into the end of its line is broken: JSON has no line break in a text), brackets, ends of lines.
 _TOKEN: Final = re.compile(rb'"[^"\\\n]*(?:\\[^\n][^"\\\n]*)*(?:"|\n|\Z|\\)|[{}\[\]\n]')
@@ -48,41 +51,27 @@ class _Piece(NamedTuple):
 
 def _pieces(chunks: Iterable[bytes]) -> Iterator[_Piece]:
     """The objects of a stream in order, as they were spelled, and whatever is between them and is no object."""
-    rest, begins, before, skips = b"", True, b"", False
+    cutter: _Cutter | None = _Cutter()
+    skipped = b""
     for chunk in chunks:
-        data = rest + chunk
-        if skips:
-            found = _BEGINNING.search(data)
+        if cutter is None:
+            skipped += chunk
+            found = _BEGINNING.search(skipped)
             if found is None:
-                rest = data[-_OVERLAP:]
+                skipped = skipped[-_OVERLAP:]
                 continue
-            data, begins, skips = data[found.start() :], True, False
-        cutter = _cut(data, begins, before, more=True)
-        yield from cutter.found
-        rest, begins, before = data[cutter.begun :], cutter.begins, cutter.before
-        if len(rest) > _OVERLAP and not rest.strip(_BETWEEN):
-            rest = b""
-        if len(rest) > LONGEST:
+            cutter, chunk = _Cutter(), skipped[found.start() :]
+        yield from cutter.more(chunk)
+        if len(rest := cutter.rest) > LONGEST:
             # One that has lost its end seems to hold all that follow: from where the last of them may begin it goes on.
             last = max((found.start() for found in _BEGINNING.finditer(rest)), default=0)
-            skips = last == 0
-            yield _Piece(rest[: last or len(rest)], begins, before, cut_off=skips)
-            rest, begins, before = rest[last or -_OVERLAP :], True, b""
-    if not skips:
-        yield from _cut(rest, begins, before, more=False).found
-
-
-def _cut(data: bytes, begins: bool, before: bytes, *, more: bool) -> _Cutter:
-    """Find the whole pieces. more: whether other bytes will follow, so that the last one may go on."""
-    cutter = _Cutter(data, begins, before)
-    for token in _TOKEN.finditer(data):
-        start, end = token.span()
-        if more and end == len(data) and data[start] == _QUOTE:
-            break  # the text may go on in the next bytes
-        cutter.see(start, end)
-    if not more:
-        cutter.take(len(data), begins=True)
-    return cutter
+            yield _Piece(rest[: last or len(rest)], cutter.begins, cutter.before, cut_off=last == 0)
+            cutter, skipped = None, rest[-_OVERLAP:]
+            if last:
+                cutter = _Cutter()
+                yield from cutter.more(rest[last:])
+    if cutter is not None:
+        yield from cutter.end()
 
 
 _BLANK: Final = b" \t\r\n"
@@ -97,14 +86,42 @@ class _Cutter:
     begun: where the piece that has not ended begins. begins: whether a message begins there. before: what parts them.
     """
 
-    def __init__(self, data: bytes, begins: bool, before: bytes) -> None:
-        self._data = data
+    def __init__(self) -> None:
+        self._data = b""
+        self._seen = 0  # what lies before is not looked at again: a piece may come in many parts
         self._depth = 0
         self._closed = 0  # behind the object that was closed last, if nothing but its surroundings has come since
-        self.begun, self.begins, self.before = 0, begins, before
+        self.begun, self.begins, self.before = 0, True, b""
         self.found: list[_Piece] = []
 
-    def see(self, start: int, end: int) -> None:
+    @property
+    def rest(self) -> bytes:
+        """The piece that has not ended, as far as it has come."""
+        return self._data[self.begun :]
+
+    def more(self, chunk: bytes) -> list[_Piece]:
+        """The pieces that these further bytes end."""
+        self._data = self.rest + chunk
+        self._seen, self._closed, self.begun = self._seen - self.begun, max(self._closed - self.begun, 0), 0
+        for token in _TOKEN.finditer(self._data, self._seen):
+            start, end = token.span()
+            if end == len(self._data) and self._data[start] == _QUOTE:
+                break  # the text may go on in the next bytes
+            self._see(start, end)
+            self._seen = end
+        found, self.found = self.found, []
+        if len(rest := self.rest) > _OVERLAP and not rest.strip(_BETWEEN):
+            self._data, self._seen, self._closed, self.begun = b"", 0, 0, 0
+        return found
+
+    def end(self) -> list[_Piece]:
+        """The pieces of what is left, where no bytes follow."""
+        for token in _TOKEN.finditer(self._data, self._seen):
+            self._see(*token.span())
+        self.take(len(self._data), begins=True)
+        return self.found
+
+    def _see(self, start: int, end: int) -> None:
         """The next token."""
         first = self._data[start]
         if first == _LINE:
@@ -145,12 +162,15 @@ class _Cutter:
         self.begun, self._depth = end, 0
 
 
-def parse_all(payload: bytes, *, source: str, received_at: str, once: str = "") -> list[Notification | Unreadable]:
+def parse_all(
+    payload: bytes, *, source: str, received_at: str, once: str = "", redactor: Redactor | None = None
+) -> list[Notification | Unreadable]:
     """Everything that one message holds, in order: what can be read, and one dead letter of all that cannot.
 
-    once: what the same message bears when it is delivered again, so that its dead letter is kept once.
+    once: what the same message bears when it is delivered again, so that its dead letter is kept once. redactor: as
+    `parse_frame` has it, for a message that is one event; others lose people's data when they are written.
     """
-    whole = parse_envelope(payload, source=source, received_at=received_at)
+    whole = parse_envelope(payload, source=source, received_at=received_at, redactor=redactor)
     if isinstance(whole, Notification):
         return [whole]
     found = list(_by_lines([payload], source, lambda: received_at))

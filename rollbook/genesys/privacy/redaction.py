@@ -35,6 +35,11 @@ _SHORTEST_KEY: Final = 16
 _DEEP: Final[frozenset[type]] = frozenset({dict, list})
 
 
+# Names come from others: so many things are kept that are known by them, and none that is known by longer ones.
+_MOST_KEPT: Final = 4_000
+_LONGEST_KEPT: Final = 2_000
+
+
 class _Rule(NamedTuple):
     """A rule for a field. before: the names that must stand before its own, the nearest first. weight: the longest
     path counts, and a path before a class."""
@@ -42,6 +47,21 @@ class _Rule(NamedTuple):
     before: tuple[str, ...]
     weight: int
     treat: _Treat | None
+
+
+class _Place:
+    """A place in bodies: the names that lead to it, the nearest first, and what is to be done with objects there, by
+    their members, as far as such were met.
+
+    of_all: the rule for all members of its object.
+    """
+
+    __slots__ = ("below", "of_all", "path", "shapes")
+
+    def __init__(self, path: Path, of_all: _Rule | None) -> None:
+        self.path, self.of_all = path, of_all
+        self.shapes: dict[tuple[str, ...], list[tuple[str, Treat]]] = {}
+        self.below: dict[str, _Place] = {}
 
 
 def redactor_of(settings: Settings) -> Redactor | None:
@@ -93,6 +113,11 @@ class Redactor:
             name: rules[0].treat for name, rules in self._rules.items() if len(rules) == 1 and not rules[0].before
         }
         self._known: KnownRecords | None = None
+        # So many names of a path can matter.
+        every_rule = [rule for rules in (*self._rules.values(), *self._every.values()) for rule in rules]
+        self._depth = 1 + max((len(rule.before) for rule in every_rule), default=0)
+        self._roots: dict[Path, _Place] = {}
+        self._kept = 0
 
     def record(self, raw: bytes) -> bytes:
         """A record of details without what the policy takes. Raises Withheld for what is no JSON."""
@@ -109,6 +134,13 @@ class Redactor:
             return _spelled(self._tree(_decode(raw), ("",), opens=b"\\" in raw and _OPENS.search(raw) is not None))
         except (ValueError, RecursionError) as error:
             raise Withheld(str(error)) from None
+
+    def decoded(self, tree: Any, raw: bytes) -> Any:
+        """A body that `canonical_json.decode` has decoded, without what the policy takes. It is changed in place.
+
+        raw: its bytes. Raises RecursionError.
+        """
+        return self._tree(tree, ("",), opens=b"\\" in raw and _OPENS.search(raw) is not None)
 
     def payload(self, raw: bytes) -> bytes:
         """A payload that nobody could read: the JSON that it is without people's data, or a word in its place.
@@ -233,47 +265,79 @@ class Redactor:
 
     def _walk(self, tree: Any, path: Path) -> None:
         """Treat what is named below an object or an array, in place. The hot path: eighty objects a conversation."""
-        names, every, anywhere = self._names, self._every, self._anywhere
-        waiting: list[tuple[Any, Path]] = [([tree], path)]
+        disjoint = _DEEP.isdisjoint
+        waiting: list[tuple[Any, _Place]] = [(tree, self._roots.get(path) or self._root(path))]
         while waiting:
-            nodes, path = waiting.pop()
-            of_all = _first(every[path[0]], path) if path and path[0] in every else None
-            for node in nodes:
-                if node.__class__ is not dict:
-                    if node.__class__ is list:
-                        waiting.append((node, path))
+            node, place = waiting.pop()
+            if node.__class__ is list:
+                waiting += [(each, place) for each in node if each.__class__ in _DEEP]
+                continue
+            # What is alike has the same members in the same order: what is to be done is looked up for all at once.
+            shape = tuple(node)
+            found = place.shapes.get(shape)
+            for name, treat in found if found is not None else self._learn(shape, place):
+                if treat is left_out:
+                    del node[name]
                     continue
-                if of_all is not None:
-                    for name in list(node):
-                        self._treat(node, name, path, of_all)
-                elif not names.isdisjoint(node):
-                    for name in names & node.keys():
-                        if anywhere.get(name) is _drop:
-                            del node[name]
-                        else:
-                            self._treat(node, name, path, None)
-                for name, value in node.items():
-                    kind = value.__class__
-                    if kind is list:
-                        if not _DEEP.isdisjoint(map(type, value)):
-                            waiting.append((value, (name, *path)))
-                    elif kind is dict:
-                        waiting.append(([value], (name, *path)))
+                value = node[name]
+                if treat is _leave_out_text and value.__class__ is str and value:
+                    del node[name]
+                    continue
+                new = _treated(value, _drop if treat is _leave_out_text else treat)
+                if new is None and value is not None:
+                    del node[name]
+                else:
+                    node[name] = new
+            if disjoint(map(type, node.values())):
+                continue
+            for name, value in node.items():
+                if value.__class__ in _DEEP and value:
+                    below = place.below.get(name) or self._below(name, place)
+                    if value.__class__ is list and len(value) == 1 and value[0].__class__ is dict:
+                        value = value[0]
+                    waiting.append((value, below))
+
+    def _root(self, path: Path) -> _Place:
+        made = self._place(path[: self._depth])
+        if self._kept < _MOST_KEPT:
+            self._kept += 1
+            self._roots[path] = made
+        return made
+
+    def _place(self, path: Path) -> _Place:
+        of_all = _first(self._every[path[0]], path) if path and path[0] in self._every else None
+        return _Place(path, of_all)
+
+    def _below(self, name: str, place: _Place) -> _Place:
+        """The place of a member, kept for the next: what is there is nearly always named alike."""
+        made = self._place((name, *place.path)[: self._depth])
+        if self._kept < _MOST_KEPT and len(name) <= _LONGEST_KEPT:
+            self._kept += 1
+            place.below[name] = made
+        return made
+
+    def _learn(self, shape: tuple[str, ...], place: _Place) -> list[tuple[str, Treat]]:
+        """What is to be done with the members of an object, kept for the next that is alike."""
+        found: list[tuple[str, Treat]] = []
+        for name in shape:
+            if place.of_all is None and name not in self._names:
+                continue
+            rule = self._rule(name, place.path, place.of_all)
+            if rule is None or rule.treat is None:
+                continue
+            treat: Treat = rule.treat
+            if treat is _drop:
+                treat = left_out if place.of_all is None and self._anywhere.get(name) is _drop else _leave_out_text
+            found.append((name, treat))
+        if self._kept < _MOST_KEPT and sum(map(len, shape)) <= _LONGEST_KEPT:
+            self._kept += 1
+            place.shapes[shape] = found
+        return found
 
     def _rule(self, name: str, path: Path, every: _Rule | None) -> _Rule | None:
         """The rule for a field. every: the one for all members of its object."""
         rule = _first(self._rules.get(name, ()), path)
         return every if every is not None and (rule is None or every.weight > rule.weight) else rule
-
-    def _treat(self, node: dict[str, Any], name: str, path: Path, every: _Rule | None) -> None:
-        rule = self._rule(name, path, every)
-        value = node[name]
-        if rule is not None and rule.treat is not None:
-            new = _treated(value, rule.treat)
-            if new is None and value is not None:
-                del node[name]
-            else:
-                node[name] = new
 
 
 def _decode(raw: bytes) -> Any:
@@ -305,6 +369,10 @@ def _in_words(treat: _Treat, found: re.Match[str]) -> str:
 
 def _drop(_: str) -> None:
     """Leave a value out."""
+
+
+def _leave_out_text(_: str) -> None:
+    """Leave a value out that is a text; of others what says nothing of anybody stays."""
 
 
 def _first(rules: Sequence[_Rule], path: Path) -> _Rule | None:

@@ -143,6 +143,8 @@ def _as_rollbook_error(error: Exception) -> RollbookError:
     if isinstance(error, RollbookError):
         return error
     log.info("the error that was not foreseen", exc_info=error)
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return RollbookError(f"{os.fsdecode(error.filename)}: {error.strerror}")
     return RollbookError(
         f"this should not happen ({type(error).__name__}: {error}); run it again with -v and report what it says"
     )
@@ -180,12 +182,26 @@ def settings_options(command: F) -> F:
         *args: Any, store_path: Path | None, config: Path | None, region: str | None, **options: Any
     ) -> Any:
         try:
+            _check_words(options)
             settings = read_settings(store_path=store_path, config=config, region=region)
         except RollbookError as error:
             end_with(error, as_json=bool(options.get("as_json")))
         return command(*args, settings=settings, **options)
 
     return with_settings  # type: ignore[return-value]
+
+
+def _check_words(options: Mapping[str, Any]) -> None:
+    """Raise UsageError for what no store can be asked for: bytes that are no UTF-8, numbers beyond 64 bits.
+
+    Paths may have such bytes, which come as halves of pairs: a `Path`, and what `ingest` reads.
+    """
+    for name, value in options.items():
+        for word in value if isinstance(value, tuple) and name != "paths" else (value,):
+            if isinstance(word, str) and not word.isascii() and any("\ud800" <= each <= "\udfff" for each in word):
+                raise UsageError(f"{word!r} ({name.upper()}) has bytes that are no text in UTF-8")
+            if isinstance(word, int) and abs(word) >= 2**63:
+                raise UsageError(f"{name.upper()} is too large a number")
 
 
 def read_settings(**flags: Any) -> Settings:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime, time, timedelta
 from functools import partial
 from pathlib import Path
@@ -107,7 +107,8 @@ class Settings:
     short_abandon: timedelta | None = None
     answered_within: timedelta | None = None
     hook_url: Secret | None = None
-    hook_command: tuple[str, ...] | None = None
+    # Its words may hold a token.
+    hook_command: tuple[str, ...] | None = field(default=None, repr=False)
     hook_on: tuple[str, ...] = ALERTS
     hook_deaf_after: timedelta = timedelta(minutes=5)
     hook_secret: Secret | None = None
@@ -700,7 +701,7 @@ def load(
     values: dict[str, Any] = _read_file(config, found=not named) if config else {}
     for name, (target, read) in ENVIRONMENT.items():
         if env.get(name):
-            values[target] = _value(name, read, env[name])
+            values[target] = _value(name, target, read, env[name])
     values |= given
     if now is not None and values.get("since", now) > now:
         raise SettingsError(
@@ -749,8 +750,10 @@ def _read_file(path: Path, *, found: bool) -> dict[str, Any]:
         raise SettingsError(f"the settings file is not used: {error}") from None
     except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # a number of thousands of digits is one too
         raise SettingsError(f"{path} is no TOML: {error}") from None
+    except RecursionError:
+        raise SettingsError(f"{path} is no TOML that can be read: it is nested too deep") from None
     values: dict[str, Any] = {}
     _section(path, "", document, values)
     return values
@@ -766,7 +769,7 @@ def _section(path: Path, name: str, members: Mapping[str, Any], values: dict[str
             _section(path, inner, value, values)
         elif (name, key) in KEYS:
             target, read = KEYS[name, key]
-            values[target] = _value(f"{path.name}: [{name}] {key}", read, value)
+            values[target] = _value(f"{path.name}: [{name}] {key}", target, read, value)
         elif inner in _SECTIONS:
             raise SettingsError(f"{path.name}: {inner} is a section; write [{inner}] and its keys below it")
         else:
@@ -792,11 +795,17 @@ def _unknown(section: str, key: str) -> str:
     return f"{place}; {hint}"
 
 
-def _value(name: str, read: Callable[[Any], Any], value: Any) -> Any:
+# Fields of which no value is shown, a wrong one neither: secrets, and what may hold a token.
+_SECRET_FIELDS: Final = frozenset(
+    {each.name for each in fields(Settings) if "Secret" in str(each.type)} | {"hook_command"}
+)
+
+
+def _value(name: str, target: str, read: Callable[[Any], Any], value: Any) -> Any:
     try:
         return read(value)
     except ValueError as error:
-        # The hook's address and its command's words may hold a token.
-        hidden = isinstance(error, Hidden) or any(word in name.upper() for word in ("SECRET", "TOKEN", "HOOK"))
-        shown = "" if hidden else f" = {value!r}"
+        # A secret may stand in the place of another key of the hook, or under a name that only seems to be another's.
+        hidden = target in _SECRET_FIELDS or any(word in name.upper() for word in ("SECRET", "TOKEN", "HOOK"))
+        shown = "" if hidden or isinstance(error, Hidden) else f" = {value!r}"
         raise SettingsError(f"{name}{shown}: {error}") from None

@@ -82,7 +82,7 @@ def _legs(found: dict[str, Any]) -> Iterator[str]:
 
 def _events(found: dict[str, Any]) -> Iterator[str]:
     for event in found["events"]:
-        topic = event["topic"].replace(found["conversation_id"], "{id}")
+        topic = (event["topic"] or "").replace(found["conversation_id"], "{id}")
         yield f"  {words.clock(found, event['received_at'])}  {event['source']}  {topic}"
 
 

@@ -191,7 +191,7 @@ class Person:
         try:
             tree = decode(text)
         except (ValueError, RecursionError):
-            return set(self._parts(text))
+            return {*self._parts(text), *self._within(text)}
         return {value for _, value in self._values(tree)}
 
     def places(self, tree: Any) -> set[Path]:
@@ -216,7 +216,7 @@ class Person:
         return (name.strip().casefold(), plain(value)) in self._attributes
 
     def _parts(self, text: str) -> Iterator[str]:
-        """Numbers and addresses within a text, and (of what is no JSON) names and ids."""
+        """Numbers and addresses within a text, and (of one that is long, or holds others) names and ids."""
         for form in spelled_forms(text):
             if self._numbers:
                 for run in NUMBER_RUN.findall(form):
@@ -224,9 +224,13 @@ class Person:
             if self._emails and "@" in form:
                 yield from (found for found in ADDRESS.findall(form) if found.casefold().rstrip(".") in self._emails)
         if len(text) > 200 or "\n" in text or "{" in text:
-            folded = plain(text)
-            yield from (each for each in (*self._names, *self._ids) if each in folded)
-            yield from (value for name, value in self._attributes if name in folded and value in folded)
+            yield from self._within(text)
+
+    def _within(self, text: str) -> Iterator[str]:
+        """Names, ids and attributes within a text that is more than one of them."""
+        folded = plain(text)
+        yield from (each for each in (*self._names, *self._ids) if each in folded)
+        yield from (value for name, value in self._attributes if name in folded and value in folded)
 
     def _numbers_in(self, run: str) -> Iterator[str]:
         for text, found in numbers_within(run):

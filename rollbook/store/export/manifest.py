@@ -15,6 +15,12 @@ _VERSION: Final = 1
 File = dict[str, Any]
 
 
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
 class Manifest:
     """The files of an export by their paths, and its days. organization: id and name, None where the store has none."""
 
@@ -41,9 +47,9 @@ class Manifest:
                     f"{where} was written by a newer rollbook; update this one, or choose another place"
                 )
             theirs = (found["organization"] or {}).get("id")
-            made.files = {file["path"]: file for file in found["files"]}
-            made.days = {day["date"]: day for day in found["days"]}
-        except (ValueError, KeyError, TypeError, AttributeError):
+            made.files = {_text(file["path"]): file for file in found["files"]}
+            made.days = {_text(day["date"]): day for day in found["days"]}
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise RollbookError(f"{where} is not the manifest of an export; choose another place") from None
         if theirs is not None and organization is not None and theirs != organization[0]:
             raise RollbookError(f"{where} belongs to another organisation ({theirs}); choose another place")

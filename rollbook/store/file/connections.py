@@ -11,7 +11,7 @@ from urllib.parse import quote
 from rollbook.store.bodies import packing
 from rollbook.store.bodies.packing import PackingConnection
 from rollbook.store.file import own_files, upgrade
-from rollbook.store.file.errors import StoreDamaged, StoreForeign, StoreUnwritable, owner_of, translate
+from rollbook.store.file.errors import SQLITE_FAILS, StoreDamaged, StoreForeign, StoreUnwritable, owner_of, translate
 from rollbook.store.file.locks import MIGRATION, lock_file, locked
 from rollbook.store.file.transactions import transaction
 from rollbook.store.file.waiting import Patience
@@ -151,7 +151,7 @@ def prepare(
 
     try:
         patience.spend_on(check)
-    except sqlite3.Error as error:
+    except SQLITE_FAILS as error:
         raise translate(error, path) from None
 
 
@@ -341,7 +341,7 @@ def connect_reader(
                     f" something; run this as {owner_of(path)}"
                 ) from None
             return _reading(path, "mode=ro&immutable=1", timeout, older, as_it_is)
-    except sqlite3.Error as error:
+    except SQLITE_FAILS as error:
         raise translate(error, path) from None
 
 

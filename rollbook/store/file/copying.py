@@ -21,7 +21,15 @@ from typing import Final
 
 from rollbook.genesys.errors import Interrupted
 from rollbook.genesys.program.terminal import shown_size
-from rollbook.store.file.errors import StoreBusy, StoreDamaged, StoreFull, StoreUnwritable, owner_of, translate
+from rollbook.store.file.errors import (
+    SQLITE_FAILS,
+    StoreBusy,
+    StoreDamaged,
+    StoreFull,
+    StoreUnwritable,
+    owner_of,
+    translate,
+)
 from rollbook.store.tables import notes, schema
 
 # The ends of the names of what SQLite keeps beside a file.
@@ -92,7 +100,7 @@ def copy(connect: Callable[[], sqlite3.Connection], origin: Path, target: Path, 
             partial.replace(target)
             sync_folder(target.parent)
             return copied
-    except sqlite3.Error as error:
+    except SQLITE_FAILS as error:
         raise _translated(error, origin, how) from None
     except OSError as error:
         raise StoreUnwritable(f"{target}: cannot be written ({error.strerror}); choose another place") from None
@@ -195,7 +203,7 @@ def organization_of(connection: sqlite3.Connection) -> tuple[str, str] | None:
     return (found[0], found[1] or "") if found and found[0] else None
 
 
-def _translated(error: sqlite3.Error, origin: Path, how: Manner) -> Exception:
+def _translated(error: sqlite3.Error | UnicodeDecodeError, origin: Path, how: Manner) -> Exception:
     if how.stop.is_set() and getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_INTERRUPT:
         return Interrupted("the copy was interrupted; nothing is left of it")
     return translate(error, origin)

@@ -20,6 +20,7 @@ from typing import Final
 from rollbook.genesys.errors import StoreError
 
 __all__ = [
+    "SQLITE_FAILS",
     "LockHeld",
     "StoreBusy",
     "StoreDamaged",
@@ -73,9 +74,13 @@ def owner_of(path: Path) -> str:
         return "its owner"
 
 
-def translate(error: sqlite3.Error, path: Path) -> StoreError:
+# What SQLite fails with. Its message about a damaged schema quotes that, which need be no UTF-8: then Python fails.
+SQLITE_FAILS: Final = (sqlite3.Error, UnicodeDecodeError)
+
+
+def translate(error: sqlite3.Error | UnicodeDecodeError, path: Path) -> StoreError:
     """SQLite's error as one of ours, with the file's name and what to do."""
-    text = str(error)
+    text = "malformed: it is no UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
     low = text.lower()
     if "locked" in low or "busy" in low:
         return StoreBusy(f"{path}: another program has kept the file locked; close it (or let it finish)")

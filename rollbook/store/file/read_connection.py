@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from rollbook.store.file.errors import StoreError, translate
+from rollbook.store.file.errors import SQLITE_FAILS, StoreDamaged, StoreError, translate
 
 T = TypeVar("T")
 Job = Callable[[sqlite3.Connection], T]
@@ -41,8 +41,20 @@ class ReadConnection:
                 raise StoreError(f"{self._path} is closed")
             try:
                 return job(self._connection)
-            except sqlite3.Error as error:
+            except SQLITE_FAILS as error:
                 raise translate(error, self._path) from None
+            except (LookupError, TypeError, AttributeError, ValueError) as error:
+                if why := self._is_damaged():
+                    raise StoreDamaged(f"{self._path}: the file is damaged ({why}); restore a copy") from error
+                raise
+
+    def _is_damaged(self) -> str | None:
+        """What SQLite finds wrong with the file; None where it is well: then a mistake is ours."""
+        try:
+            found = str(self._connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+        except SQLITE_FAILS as error:
+            return str(error)
+        return None if found == "ok" else " ".join(found.split())[:200]
 
     def submit(self, job: Job[T]) -> Future[T]:
         """Run `job` in the thread for reads, after those that wait; one that was cancelled by then is left out."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime, time, timedelta
@@ -13,7 +12,7 @@ from typing import Final, NamedTuple
 from rollbook.genesys.errors import UsageError
 from rollbook.store.file import connections, locks
 from rollbook.store.file.copying import Copied, Manner, copy, need_folder, organization_of
-from rollbook.store.file.errors import StoreError, StoreForeign, translate
+from rollbook.store.file.errors import SQLITE_FAILS, StoreError, StoreForeign, translate
 
 _STAMP: Final = "%Y%m%dT%H%M%SZ"
 # Files that belong to a store beside it; none of them is the name of a backup.
@@ -134,7 +133,7 @@ def _organization(path: Path) -> tuple[str, str] | None:
     try:
         with closing(connections.connect_reader(path, older=True)) as connection:
             return organization_of(connection)
-    except sqlite3.Error as error:
+    except SQLITE_FAILS as error:
         raise translate(error, path) from None
 
 

@@ -30,7 +30,14 @@ from rollbook.store.file.copying import (
     sync_folder,
     take_log_in,
 )
-from rollbook.store.file.errors import StoreBusy, StoreDamaged, StoreForeign, StoreUnwritable, translate
+from rollbook.store.file.errors import (
+    SQLITE_FAILS,
+    StoreBusy,
+    StoreDamaged,
+    StoreForeign,
+    StoreUnwritable,
+    translate,
+)
 from rollbook.store.upkeep.backups import named_in
 
 # Seconds for which another program may still have the file that is replaced.
@@ -76,7 +83,7 @@ def restore(
         state="is in use by",
         remedy="stop it, then run this again",
     ):
-        there = _look(store, lambda: connections.connect_reader(origin, older=True, as_it_is=as_it_is))
+        there = _look(store, origin, lambda: connections.connect_reader(origin, older=True, as_it_is=as_it_is))
         # Under a name of its own until what was there is aside.
         arrived = store.with_name(f".{store.name}.restored")
         copied = copy(lambda: connections.connect_reader(origin, older=True, as_it_is=as_it_is), origin, arrived, how)
@@ -104,7 +111,7 @@ def _origin(origin: Path, store: Path) -> Path:
     return origin
 
 
-def _look(store: Path, connect: Callable[[], sqlite3.Connection]) -> bool:
+def _look(store: Path, origin: Path, connect: Callable[[], sqlite3.Connection]) -> bool:
     """Say whether a store is there. Raises StoreForeign where it is not one that what `connect` opens may replace."""
     if not connections.is_there(store):
         return False
@@ -116,7 +123,7 @@ def _look(store: Path, connect: Callable[[], sqlite3.Connection]) -> bool:
         with closing(sqlite3.connect(store, timeout=_PATIENCE, isolation_level=None)) as db:
             connections.must_be_ours(db, store)
             ours = organization_of(db)
-    except sqlite3.Error as error:
+    except SQLITE_FAILS as error:
         found = translate(error, store)
         if isinstance(found, StoreForeign):
             raise StoreForeign(f"{store} is not an SQLite file; move it away, then run this again") from None
@@ -124,8 +131,11 @@ def _look(store: Path, connect: Callable[[], sqlite3.Connection]) -> bool:
         if isinstance(found, StoreBusy):
             raise found from None
         return True
-    with closing(connect()) as db:
-        theirs = organization_of(db)
+    try:
+        with closing(connect()) as db:
+            theirs = organization_of(db)
+    except SQLITE_FAILS as error:
+        raise translate(error, origin) from None
     if ours is not None and theirs is not None and ours[0] != theirs[0]:
         raise StoreForeign(
             f"the backup belongs to the organisation {theirs[1]} ({theirs[0]}), and {store} to {ours[1]} ({ours[0]});"
@@ -145,7 +155,7 @@ def _set_aside(store: Path, kept: Path) -> Path:
     try:
         with closing(sqlite3.connect(store, timeout=_PATIENCE, isolation_level=None)) as db:
             take_log_in(db, store)
-    except sqlite3.Error as error:
+    except SQLITE_FAILS as error:
         found = translate(error, store)
         if not isinstance(found, StoreDamaged | StoreForeign):
             raise found from None
