@@ -58,7 +58,9 @@ SAMPLE: dict[str, Any] = {
 async def test_an_imperfect_record_arrives_whole(tmp_path: Path) -> None:
     """Nothing of it is dropped, every child is a row, a date that is none is kept as it came, and again writes nothing."""
     start = datetime(2021, 4, 1, tzinfo=UTC)
-    async with Simulator(start=start, per_hour=0, rate_limit=100_000, records=[SAMPLE]) as organisation:
+    async with Simulator(
+        start=start, per_hour=0, rate_limit=100_000, records=[SAMPLE], retention_days=None
+    ) as organisation:
         organisation.clock.advance(datetime.now(UTC) - organisation.now())
         words = ("reconcile", "--window", "2021-04-02/P1D", "--json")
         ran = await rollbook(*words, env=organisation.env, cwd=tmp_path)

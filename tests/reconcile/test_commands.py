@@ -82,6 +82,6 @@ async def test_it_is_interrupted_while_it_reads(organisation: Simulator, tmp_pat
     ran = await finish(running[-1])
     assert (ran.status, list(ran.json), ran.err) == (
         130,
-        ["windows", "errors", "followed", "left", "requests"],
+        ["windows", "errors", "followed", "left", "given_up", "requests"],
         f"rollbook: {AGAIN}\n",
     )

@@ -24,6 +24,7 @@ from rollbook.store.erasure.erased_people import ErasedPeople
 from rollbook.store.rows.statements import in_parts
 
 Kind = Literal["conversation", "user", "event", "dead_letter", "person"]
+_PERSON: Final[Kind] = "person"
 
 # What stands in the place of a payload that was erased.
 FORGOTTEN: Final = "(erased on request)"
@@ -32,7 +33,7 @@ _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _ANY: Final = "SELECT 1 FROM tombstones LIMIT 1"
 _OF: Final = "SELECT id, paths FROM tombstones WHERE kind = ? AND id IN "
 _PEOPLE: Final = (
-    "SELECT t.id, t.erasure_id, e.asked_at FROM tombstones t JOIN erasures e USING (erasure_id) WHERE t.kind = 'person'"
+    "SELECT t.id, t.erasure_id, e.asked_at FROM tombstones t JOIN erasures e USING (erasure_id) WHERE t.kind = ?"
 )
 _ADD: Final = (
     "INSERT INTO tombstones (kind, id, erasure_id, paths) VALUES (?, ?, ?, ?)"
@@ -124,7 +125,7 @@ def users(connection: sqlite3.Connection) -> frozenset[str]:
 
 def people(connection: sqlite3.Connection) -> list[tuple[str, int, str]]:
     """(digest, erasure, when it was asked for) of every person who was erased by what bodies say."""
-    return connection.execute(_PEOPLE).fetchall()
+    return connection.execute(_PEOPLE, (_PERSON,)).fetchall()
 
 
 class Erased:
@@ -240,10 +241,10 @@ def add(connection: sqlite3.Connection, kind: Kind, found: Mapping[str, Iterable
 def add_people(connection: sqlite3.Connection, digests: Iterable[str], erasure_id: int, at: str) -> None:
     """Know a person by these digests from now on. Nothing is stored under them that would have to be erased."""
     query = (
-        "INSERT INTO tombstones (kind, id, erasure_id, erased_at) VALUES ('person', ?, ?, ?)"
+        "INSERT INTO tombstones (kind, id, erasure_id, erased_at) VALUES (?, ?, ?, ?)"
         " ON CONFLICT DO UPDATE SET erasure_id = excluded.erasure_id"
     )
-    connection.executemany(query, [(digest, erasure_id, at) for digest in digests])
+    connection.executemany(query, [(_PERSON, digest, erasure_id, at) for digest in digests])
 
 
 def waiting(connection: sqlite3.Connection, kind: Kind, limit: int = -1) -> list[tuple[str, str | None]]:
