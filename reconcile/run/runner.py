@@ -77,8 +77,8 @@ _LOCK_PAUSE: Final = 0.1
 # pieces in which it is asked for, have grown to their most long before.
 _LAST_RUNS: Final = 32
 _A_FEW_SECONDS: Final = timedelta(seconds=5)
-# What started so shortly before midnight is looked at with the first window of the next day.
-_BEFORE_MIDNIGHT: Final = timedelta(minutes=5)
+# What started so shortly before midnight is looked at with the first window of the next day; and so shortly behind it.
+_AROUND_MIDNIGHT: Final = timedelta(minutes=5)
 _MOST_PAGES_BEFORE_MIDNIGHT: Final = 1_000
 
 _encode: Final = msgspec.json.Encoder(order="sorted").encode
@@ -246,6 +246,7 @@ class Run:
         self._query = DetailsQuery(query_filters(task.settings.filter, ended_only=task.settings.ended_only))
         self._all_have_ended = True
         self._sees_less = False
+        self._midnight_is_known = False
         self._began = time.monotonic()
 
     @classmethod
@@ -273,6 +274,7 @@ class Run:
             if self._kept and self._kept[0].divisions != self._writing.divisions:
                 self._kept = []  # somebody has begun that reading who saw something else
             self._sees_less = await self._is_less_than_was_seen(before)
+            self._midnight_is_known = self._looks_over_midnight and await self._look_around_midnight()
             try:
                 found = await self._read()
             except Exception:
@@ -426,6 +428,26 @@ class Run:
         first_of_a_day = any(window.start == day_of(window.start) for window in task.windows)
         return first_of_a_day and not self._query.members and self._into is not None
 
+    @property
+    def _midnight(self) -> datetime:
+        return next(window.start for window in self._task.windows if window.start == day_of(window.start))
+
+    async def _look_around_midnight(self) -> bool:
+        """Store what starts just before and behind midnight as the reading begins; tell whether that is all of it.
+
+        Nothing can then move across midnight unseen: what the reading lacks of it is asked for by id. So the look
+        afterwards may be believed when it shows nothing, without a pause and another one.
+        """
+        end = min(self._midnight + _AROUND_MIDNIGHT, self._task.interval.end)
+        body = self._query.body(Part(Interval(self._midnight - _AROUND_MIDNIGHT, end)), 1)
+        as_of = to_text(self._task.now())
+        try:
+            page = await self._api.query_details(body)
+        except ApiError:
+            return False  # the reading meets it too, and knows what to do
+        await self._writing.take(page.rows, as_of)
+        return len(page.rows) == (page.total_hits or 0)
+
     async def _look_over_midnight(self, known: Mapping[str, int]) -> str | None:
         """Read what started in the last minutes of the day before; why nothing is proven, or None.
 
@@ -434,13 +456,13 @@ class Run:
         row that is shown, whenever it started: an answer of the whole day may show what its windows' own answers lack.
         known: id → packed times of what the reading has.
         """
-        midnight = next(window.start for window in self._task.windows if window.start == day_of(window.start))
-        since = to_text(midnight - _BEFORE_MIDNIGHT)
-        part = Part(Interval(midnight - _BEFORE_MIDNIGHT, midnight))
+        midnight = self._midnight
+        since = to_text(midnight - _AROUND_MIDNIGHT)
+        part = Part(Interval(midnight - _AROUND_MIDNIGHT, midnight))
         latest, shown, total = to_text(midnight), 0, 0
         for number in range(1, _MOST_PAGES_BEFORE_MIDNIGHT + 1):
             body = {**self._query.body(part, number), "order": "desc"}
-            page = await self._shown(body, may_be_the_end=0 < total <= shown)
+            page = await self._shown(body, may_be_the_end=self._midnight_is_known or 0 < total <= shown)
             shown, total = shown + len(page.rows), max(total, page.total_hits or 0)
             starts = [row.start for row in page.rows if row.start]
             if any(

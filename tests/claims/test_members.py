@@ -387,6 +387,25 @@ async def test_one_look_over_midnight_that_shows_nothing_is_repeated(tmp_path: P
         assert "x" in scene.stored()
 
 
+async def test_what_crosses_midnight_while_the_day_is_read_is_asked_for_by_id(tmp_path: Path) -> None:
+    """K12: it began behind midnight when the reading did, and before it at its end; no look over midnight shows it."""
+    minute = 14 * 60
+    before, behind = record("x", minute - 1, minute + 5), record("x", minute + 1, minute + 5)
+    others = [record(f"c{number}", minute + 2 + number, minute + 4 + number) for number in range(4)]
+    with scene_at(tmp_path, behind, *others, since=START + 14 * HOUR - HOUR / 2) as scene:
+        await scene.rounds(minute + 11)
+        begins = to_text(START + 14 * HOUR)
+
+        def crossing(body: Any, _honest: Answer) -> Any:
+            if body["interval"].startswith(begins):
+                scene.org.put(before)
+            return nothing(_honest) if body["order"] == "desc" else None
+
+        scene.org.each_page = crossing
+        await scene.rounds(minute + 41, minute + 72)
+        assert scene.stored()["x"]["conversationStart"] == before["conversationStart"]
+
+
 def test_one_impossible_total_costs_no_thousand_questions() -> None:
     """D: a total of a million millions, once: the interval is read in pieces, as many as one such total may make."""
     reader = Reader(WINDOW, longest=7 * DAY)

@@ -170,7 +170,9 @@ HOLDS: Final[Mapping[str, str]] = {
     "across midnight.": (
         "claims/test_clocks.py::test_a_start_that_is_corrected_across_midnight_is_in_one_of_the_windows"
     ),
-    "Where these show nothing, they are asked for once more.": (
+    "What starts around midnight is looked at as the reading begins, too: what crosses midnight during it is asked for "
+    "by id.": "claims/test_members.py::test_what_crosses_midnight_while_the_day_is_read_is_asked_for_by_id",
+    "Where that was more than a page, and the five minutes show nothing, they are asked for once more.": (
         "claims/test_members.py::test_one_look_over_midnight_that_shows_nothing_is_repeated"
     ),
     "An answer whose rows do not overlap what was asked for is one of whole days, and is not cut up.": (
@@ -718,7 +720,7 @@ FIGURES: Final[Mapping[str, bool]] = {
     "25 rows, 5, 1": list(reader._SMALLER.values()) == [25, 5, 1],
     "More than 100,000 rows": 99_000 < reader.MOST_ROWS < 100_000,
     "every four hours": timedelta(hours=4) == plan.DAY_AGAIN,
-    "the last five minutes of the day before": timedelta(minutes=5) == runner._BEFORE_MIDNIGHT,
+    "the last five minutes of the day before": timedelta(minutes=5) == runner._AROUND_MIDNIGHT,
     "(7 days, 31 with a filter)": (runner.LONGEST.days, runner.LONGEST_FILTERED.days) == (7, 31),
     "asked for four times": len(jobs.PAGE_PAUSES) == 3,
     "asked for three times": len(jobs.CHECK_PAUSES) == 2,
