@@ -689,6 +689,22 @@ async def test_every_fault_can_be_called_by_name_with_defaults(client: Client) -
         fault(client, "locusts")
 
 
+async def test_a_socket_that_cannot_begin_is_no_error(
+    client: Client, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the handshake's answer finds nobody there, nobody is shown a traceback for it."""
+    channel = await client.channel()
+
+    async def nobody(*_: Any) -> None:
+        raise ConnectionResetError
+
+    monkeypatch.setattr("aiohttp.web.WebSocketResponse.prepare", nobody)
+    with pytest.raises(InvalidStatus):
+        await opened(channel)
+    assert not client.sim.notifications.sockets.lines
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
 async def test_a_client_that_leaves_during_the_handshake_is_no_error(
     client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:

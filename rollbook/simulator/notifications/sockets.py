@@ -133,7 +133,8 @@ class Sockets:
         try:
             await socket.prepare(request)
         except ConnectionResetError:
-            return socket  # it went away before the handshake was answered
+            # It went away before the handshake was answered: aiohttp takes no socket that has not begun.
+            return web.Response()
         line = OpenSocket(channel, request, socket, self.bound)
         self._replace(channel, line)
         if self.flapping():
