@@ -1,4 +1,4 @@
-"""A newcomer's path, timed: from a fresh clone, by the README's first two commands, to a page with a proven window.
+"""A newcomer's path, timed: from a fresh clone, by two commands of the README, to a page with a proven window.
 
     python tests/newcomer.py [--keep-cache]
 
@@ -32,8 +32,10 @@ _PROVEN = re.compile(r"(open|complete|settled)</span> <strong>[1-9]")
 
 
 def commands(readme: str) -> list[str]:
-    """The README's first two commands: the first line of each of its first two blocks of shell."""
-    return [block.splitlines()[0] for block in re.findall(r"```sh\n(.*?)```", readme, re.DOTALL)[:2]]
+    """The README's first command, and the one that shows what that has made."""
+    found = re.search(r"```sh\n(.+?)\n.*?`(\S+rollbook page .+?)`", readme, re.DOTALL)
+    assert found is not None, "the README has no such commands"
+    return [found[1], found[2]]
 
 
 def steps(command: str) -> list[list[str]]:
