@@ -1,6 +1,6 @@
 """No verdict better than `failed` on a window whose truth differs from the store, in any world.
 
-Hypothesis draws the worlds. ROLLBOOK_WORLDS says how many (120 by default, 10000 for the whole claim).
+Hypothesis draws the worlds. ROLLBOOK_WORLDS says how many (60 by default, 10000 for the whole claim).
 """
 
 import asyncio
@@ -32,7 +32,7 @@ def quiet() -> Iterator[None]:
     logging.disable(logging.NOTSET)
 
 
-@settings(max_examples=int(os.environ.get("ROLLBOOK_WORLDS", "120")), deadline=None, print_blob=True)
+@settings(max_examples=int(os.environ.get("ROLLBOOK_WORLDS", "60")), deadline=None, print_blob=True)
 @given(draw=st.randoms(note_method_calls=False, use_true_random=False), seed=st.integers(0, 10**6))
 def test_no_window_is_proven_that_is_not_whole(draw: random.Random, seed: int) -> None:
     """Whatever the platform, the clocks, the crashes and the writers do: what is called proven is in the store."""
