@@ -26,7 +26,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from tests.benchmarks import bench_reconcile
-from tests.benchmarks.bench_reconcile import PAGE, conversation
+from tests.benchmarks.bench_reconcile import DIVISION_LIST, PAGE, conversation
 
 JOB_PAGE = 1000
 WATERMARK = "2026-03-09T00:00:00.000Z"
@@ -120,7 +120,7 @@ def serve(total: int, port: Any, *, allowed: int = 1_000_000, latency: float = 0
         app = web.Application(middlewares=[limited])
         jobs = "/api/v2/analytics/conversations/details/jobs"
         app.router.add_post("/oauth/token", answer({"access_token": "t", "token_type": "bearer", "expires_in": 86400}))
-        app.router.add_get("/api/v2/authorization/divisions", answer({"entities": []}))
+        app.router.add_get("/api/v2/authorization/divisions", answer(DIVISION_LIST))
         app.router.add_post("/api/v2/analytics/conversations/details/query", query)
         app.router.add_get(f"{jobs}/availability", answer({"dataAvailabilityDate": WATERMARK}))
         app.router.add_post(jobs, answer({"jobId": "j"}))

@@ -37,6 +37,14 @@ sys.path.insert(0, str(ROOT))
 START = datetime(2026, 3, 2, 10, tzinfo=UTC)
 INTERVAL = "2026-03-02T10:00:00.000Z/2026-03-02T12:00:00.000Z"
 PAGE = 100
+# Each organisation has one division at least; a list of none proves nothing.
+DIVISION_LIST = {
+    "entities": [{"id": "d", "name": "Home"}],
+    "pageSize": 100,
+    "pageNumber": 1,
+    "total": 1,
+    "pageCount": 1,
+}
 
 
 def _ids(kind: str, many: int) -> list[str]:
@@ -161,7 +169,7 @@ def serve(total: int, port: Any) -> None:
         return web.json_response({"id": "o", "name": "Benchmark"}, headers=limits)
 
     async def divisions(_: web.Request) -> web.Response:
-        return web.json_response({"entities": [], "pageSize": 100, "pageNumber": 1, "total": 0, "pageCount": 1})
+        return web.json_response(DIVISION_LIST)
 
     async def query(request: web.Request) -> web.Response:
         number = (await request.json())["paging"]["pageNumber"] - 1
