@@ -121,7 +121,7 @@ class Redactor:
 
     def record(self, raw: bytes) -> bytes:
         """A record of details without what the policy takes. Raises Withheld for what is no JSON."""
-        if b"\\" not in raw or _OPENS.search(raw) is None:
+        if not _may_hold_json(raw):
             if self._known is None:
                 self._known = KnownRecords(self._treatment_of, self._walk)
             if (found := self._known.redacted(raw)) is not None:
@@ -131,7 +131,7 @@ class Redactor:
     def body(self, raw: bytes) -> bytes:
         """The same JSON without what the policy takes. Raises Withheld for what is no JSON."""
         try:
-            return _spelled(self._tree(_decode(raw), ("",), opens=b"\\" in raw and _OPENS.search(raw) is not None))
+            return _spelled(self._tree(_decode(raw), ("",), opens=_may_hold_json(raw)))
         except (ValueError, RecursionError) as error:
             raise Withheld(str(error)) from None
 
@@ -140,7 +140,7 @@ class Redactor:
 
         raw: its bytes. Raises RecursionError.
         """
-        return self._tree(tree, ("",), opens=b"\\" in raw and _OPENS.search(raw) is not None)
+        return self._tree(tree, ("",), opens=_may_hold_json(raw))
 
     def payload(self, raw: bytes) -> bytes:
         """A payload that nobody could read: the JSON that it is without people's data, or a word in its place.
@@ -361,6 +361,11 @@ def _each_text(node: Any, change: Callable[[str], str]) -> Any:
     if node.__class__ is list:
         return [_each_text(each, change) for each in node]
     return change(node) if node.__class__ is str else node
+
+
+def _may_hold_json(raw: bytes) -> bool:
+    """Tell whether a text of this JSON may be JSON of its own with names in it."""
+    return b"\\" in raw and _OPENS.search(raw) is not None
 
 
 def _in_words(treat: _Treat, found: re.Match[str]) -> str:
