@@ -17,7 +17,7 @@ from rollbook.genesys.times import to_text
 from rollbook.store.views import page_rows
 from rollbook.store.views.page_rows import GapCount, Received
 from rollbook.store.views.reports import worst
-from rollbook.store.views.time_pieces import Piece
+from rollbook.store.views.time_pieces import Piece, seconds_between
 from rollbook.store.vocabulary import GapKind, Verdict
 
 # At most so many buckets: each is a link, and a column of some pixels.
@@ -107,13 +107,9 @@ def seconds_by_day(pieces: Iterable[Piece]) -> list[tuple[str, Verdict | None, f
             day = start[:10]
             midnight = f"{date.fromisoformat(day) + timedelta(days=1)}T00:00:00.000Z"
             until = min(midnight, end)
-            found[day, verdict] = found.get((day, verdict), 0.0) + _seconds(start, until)
+            found[day, verdict] = found.get((day, verdict), 0.0) + seconds_between(start, until)
             start = until
     return [(day, verdict, seconds) for (day, verdict), seconds in found.items()]
-
-
-def _seconds(start: str, end: str) -> float:
-    return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
 
 
 # The buckets
@@ -206,7 +202,7 @@ def _parts(made: list[Bucket], zoom: Zoom, start: str, end: str) -> Iterator[tup
     """Each bucket that a time touches, and for how many seconds."""
     at = max(bisect_right(zoom.bounds, start) - 1, 0)
     while at < len(made) and made[at].start < end:
-        seconds = _seconds(max(start, made[at].start), min(end, made[at].end))
+        seconds = seconds_between(max(start, made[at].start), min(end, made[at].end))
         if seconds > 0:
             yield made[at], seconds
         at += 1

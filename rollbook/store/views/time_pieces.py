@@ -80,8 +80,9 @@ def _verdict(touching: Sequence[LedgerStretch]) -> Verdict | None:
 
 def _stands_against(failed: LedgerStretch, proof: LedgerStretch) -> bool:
     later = (failed.last_run_at or "9") >= (proof.last_read_at or "")
-    return later and _seconds(failed.start, failed.end) <= _seconds(proof.start, proof.end)
+    return later and seconds_between(failed.start, failed.end) <= seconds_between(proof.start, proof.end)
 
 
-def _seconds(start: str, end: str) -> float:
+def seconds_between(start: str, end: str) -> float:
+    """The seconds from one time to another."""
     return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
