@@ -29,6 +29,9 @@ from rollbook.store.erasure.person import (
     Number,
     Person,
     address_of,
+    attribute_of,
+    external_id_of,
+    names_of,
     number_of,
     numbers_within,
     plain,
@@ -93,8 +96,7 @@ def digests_of(person: Person, key: bytes) -> set[str]:
     found = {_digest(key, "email", address_of(each)) for each in person.emails}
     found |= {_digest(key, "name", plain(each)) for each in person.names}
     found |= {
-        _digest(key, "external_contact", each.strip().casefold())
-        for each in (*person.external_contacts, *person.hashes)
+        _digest(key, "external_contact", external_id_of(each)) for each in (*person.external_contacts, *person.hashes)
     }
     found |= {_attribute(key, name, value) for name, value in person.attributes}
     for text in person.phones:
@@ -109,7 +111,7 @@ def _digest(key: bytes, kind: str, text: str) -> str:
 
 
 def _attribute(key: bytes, name: str, value: str) -> str:
-    return _digest(key, "attribute", json.dumps([name.strip().casefold(), plain(value)]))
+    return _digest(key, "attribute", json.dumps(attribute_of(name, value)))
 
 
 # Two numbers are the same if their digits are, or if one lacks its country's code and the other ends with it
@@ -181,11 +183,9 @@ class ErasedPeople:
         )
 
     def _is_whole(self, value: str, attribute: str | None) -> bool:
-        if "name" in self._kinds:
-            written = value.partition("<")[0].strip(' "')
-            if self._has("name", plain(value)) or self._has("name", plain(written)):
-                return True
-        if "external_contact" in self._kinds and self._has("external_contact", value.strip().casefold()):
+        if "name" in self._kinds and any(self._has("name", each) for each in names_of(value)):
+            return True
+        if "external_contact" in self._kinds and self._has("external_contact", external_id_of(value)):
             return True
         if attribute is None or "attribute" not in self._kinds:
             return False

@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import starmap
 from typing import Any, Final, NamedTuple, Protocol
 from urllib.parse import unquote
 
@@ -90,6 +91,21 @@ def address_of(text: str) -> str:
     return found[0].casefold().rstrip(".") if found else ""
 
 
+def names_of(text: str) -> tuple[str, str]:
+    """A text as a name is compared, and what stands before the address in it: `"A Person" <a@b.example>`."""
+    return plain(text), plain(text.partition("<")[0].strip(' "'))
+
+
+def external_id_of(text: str) -> str:
+    """An id of others' as it is compared."""
+    return text.strip().casefold()
+
+
+def attribute_of(name: str, value: str) -> tuple[str, str]:
+    """A participant attribute as it is compared."""
+    return name.strip().casefold(), plain(value)
+
+
 @dataclass(frozen=True)
 class Person:
     """The keys of a person. attributes: (name, value) of participants; users: ids of the organisation's own people.
@@ -154,11 +170,11 @@ class Person:
 
     @cached_property
     def _ids(self) -> frozenset[str]:
-        return frozenset(text.strip().casefold() for text in (*self.external_contacts, *self.hashes))
+        return frozenset(map(external_id_of, (*self.external_contacts, *self.hashes)))
 
     @cached_property
     def _attributes(self) -> frozenset[tuple[str, str]]:
-        return frozenset((name.strip().casefold(), plain(value)) for name, value in self.attributes)
+        return frozenset(starmap(attribute_of, self.attributes))
 
     @cached_property
     def _probes(self) -> list[str] | None:
@@ -201,9 +217,8 @@ class Person:
     def is_named_by(self, value: str, *, attribute: str | None = None) -> bool:
         """Tell whether a value names the person. attribute: the name of the participant attribute that it is of."""
         return (
-            plain(value) in self._names
-            or plain(value.partition("<")[0].strip(' "')) in self._names
-            or value.strip().casefold() in self._ids
+            not self._names.isdisjoint(names_of(value))
+            or external_id_of(value) in self._ids
             or (attribute is not None and self._is_attribute(attribute, value))
             or any(True for _ in self._parts(value))
         )
@@ -213,7 +228,7 @@ class Person:
         return any(True for _ in self._parts(spelling)) and bool(self._numbers or self._emails)
 
     def _is_attribute(self, name: str, value: str) -> bool:
-        return (name.strip().casefold(), plain(value)) in self._attributes
+        return attribute_of(name, value) in self._attributes
 
     def _parts(self, text: str) -> Iterator[str]:
         """Numbers and addresses within a text, and (of one that is long, or holds others) names and ids."""
