@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from reconcile.failed_windows import LONGEST_RETRY
 from reconcile.window import WRONG_CLOCK, grid_window, is_aged, is_closed, is_second_witness
@@ -116,18 +116,29 @@ def is_given_up(row: WindowRow) -> bool:
     return row.verdict == Verdict.FAILED and row.reason == GIVEN_UP
 
 
-def without_lost(
+class KeptPlan(NamedTuple):
+    """A plan of what the platform keeps. lost: what is to be given up; doubtful: what only one answer calls deleted."""
+
+    planned: DuePlan
+    lost: list[Interval]
+    doubtful: list[Interval]
+
+
+def of_what_is_kept(
     planned: DuePlan, rows: Sequence[WindowRow], kept_since: datetime, lost_before: datetime
-) -> tuple[DuePlan, list[Interval]]:
-    """The plan without what begins before the platform's retention, and what is to be given up of that.
+) -> KeptPlan:
+    """The plan without what begins before the platform's retention.
 
     What is proven stays as it is, and is not read again. What is not will never be: a window that the ledger has is
     given up by itself, the others stretch by stretch. lost_before: what began earlier is deleted for good.
     """
-    if all(item.window.start >= kept_since for item in planned.due):
-        return planned, []
+    old = [item for item in planned.due if item.window.start < kept_since]
+    if not old:
+        return KeptPlan(planned, [], [])
     known = {(row.start, row.end) for row in rows}
-    lost = [item.window for item in planned.due if item.why != "settle" and item.window.start < lost_before]
+    unproven = [item.window for item in old if item.why != "settle"]
+    lost = [window for window in unproven if window.start < lost_before]
+    doubtful = [window for window in unproven if window.start >= lost_before]
     named = [window for window in lost if window.texts in known]
     stretches: list[Interval] = []
     for window in sorted(window for window in lost if window.texts not in known):
@@ -137,7 +148,7 @@ def without_lost(
             stretches.append(window)
     due = tuple(item for item in planned.due if item.window.start >= kept_since)
     waiting = tuple(item for item in planned.waiting if item[0].start >= kept_since)
-    return replace(planned, due=due, waiting=waiting), [*named, *stretches]
+    return KeptPlan(replace(planned, due=due, waiting=waiting), [*named, *stretches], doubtful)
 
 
 def _next_of(cover: _Cover, now: datetime, width: timedelta, rows: Sequence[WindowRow]) -> list[Interval]:

@@ -176,9 +176,7 @@ async def run_due(
     with counting() as count_before:
         kept = await _kept_since(round_, planned)
     how = round_.how = replace(how, spent=how.spent + count_before.requests)
-    old = [item.window for item in planned.due if item.why != "settle" and item.window.start < kept.since]
-    doubtful = [window for window in old if window.start >= kept.lost_before]
-    planned, lost = plan.without_lost(planned, rows, kept.since, kept.lost_before)
+    planned, lost, doubtful = plan.of_what_is_kept(planned, rows, kept.since, kept.lost_before)
     if doubtful:
         log.warning("%s: not read, because %s", title(hull(doubtful)), kept.words)
     if book is not None and not how.dry_run and (planned.waiting or planned.superseded):

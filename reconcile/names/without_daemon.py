@@ -24,8 +24,6 @@ log = logging.getLogger(__name__)
 
 # The share of the minute's requests that is left to whoever else uses the OAuth client.
 _LEAVE: Final = 0.25
-
-
 # Seconds for all lists together: names can wait for the next round, and whoever started this one waits for its end.
 _LONGEST: Final = 30.0
 
