@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import re
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -60,9 +59,6 @@ log = logging.getLogger(__name__)
 _STAMP: Final = 0.001
 # Seconds between two tries to see whether a channel that was returned to still has its topics.
 _LOOK_AGAIN: Final = 10.0
-
-# A socket that the platform has closed: its code, and its words.
-_CLOSED: Final = re.compile(r"(closed by the platform \(\d+) (.+)\)", re.DOTALL)
 
 Step = Callable[[ChannelSession, ChannelCommand], Coroutine[Any, Any, ChannelEvent]]
 
@@ -484,13 +480,21 @@ class Listener:
         """The platform's words for a line of the log."""
         return session.shorten(said and self._desk.api.kept_words(said))
 
-    def _closed(self, session: ChannelSession, connection: int, is_clean: bool, why: str) -> None:
+    def _closed(
+        self,
+        session: ChannelSession,
+        connection: int,
+        is_clean: bool,
+        why: str,
+        code: int | None = None,
+        reason: str = "",
+    ) -> None:
         session.ended_connection = connection
         if session.connection == connection:
             session.forget_requests()
         if session.socket is not None and session.connection == connection:
             session.socket = None
-            if found := _CLOSED.fullmatch(why):
-                why = f"{found[1]} {self._kept(session, found[2])})"
+            if code is not None:
+                why = f"{why} ({code} {self._kept(session, reason)})" if reason else f"{why} ({code})"
             log.info("%s: %s", self.scope, session.shorten(why))
             self._apply(ChannelEvent(EventKind.LOST, session.serial, is_clean=is_clean))

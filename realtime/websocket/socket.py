@@ -35,8 +35,8 @@ _SILENT.setLevel(logging.CRITICAL)
 
 # Payload of a text frame and None; or the payload of another frame, and what is wrong with it
 OnFrame = Callable[[bytes, str | None], None]
-# True if a close frame came, and the reason, in words
-OnClosed = Callable[[bool, str], None]
+# True if a close frame came, and the reason, in words; then the frame's code and its words, where it is the platform's
+OnClosed = Callable[[bool, str, int | None, str], None]
 
 
 class SocketRefused(Exception):
@@ -252,12 +252,11 @@ class _Connection(ClientConnection):
             self.on_frame(b"", f"frame of more than {MAX_FRAME} bytes; the connection had to be closed")
         received = self.protocol.close_rcvd
         if received is not None:
-            words = f"{received.code} {received.reason}".strip()
-            self.on_closed(True, f"closed by the platform ({words})")
+            self.on_closed(True, "closed by the platform", received.code, received.reason.strip())
         elif sent is not None:
-            self.on_closed(False, f"closed by us ({sent.code})")
+            self.on_closed(False, f"closed by us ({sent.code})", None, "")
         else:
-            self.on_closed(False, "connection broken")
+            self.on_closed(False, "connection broken", None, "")
 
 
 def _seconds(text: str | None) -> float | None:
