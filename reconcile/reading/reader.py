@@ -15,7 +15,6 @@ the same rows then, so the days are read again as they are (CONTRACT, "Read cons
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,6 +26,7 @@ import msgspec
 
 from reconcile.reading import scan as scans
 from reconcile.reading.scan import PAGE_SIZE, Part, RowTimes, Scan
+from rollbook.genesys.canonical_json import digest
 from rollbook.genesys.times import Interval
 
 MAX_PASSES: Final = 8
@@ -566,4 +566,4 @@ def _best_cut(scan: Scan, slack: int, *, must: bool) -> tuple[list[Part], int]:
 
 def id_digest(ids: Iterable[str]) -> bytes:
     """16 bytes for a set of ids, whatever their order."""
-    return hashlib.blake2b("\n".join(sorted(ids)).encode(), digest_size=16).digest()
+    return digest("\n".join(sorted(ids)).encode())

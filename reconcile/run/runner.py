@@ -7,7 +7,6 @@ and what is due are decided elsewhere.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
@@ -44,6 +43,7 @@ from reconcile.window import (
 )
 from rollbook.genesys.api.client import Api
 from rollbook.genesys.api.request import Count, counting
+from rollbook.genesys.canonical_json import digest
 from rollbook.genesys.errors import (
     ApiError,
     ConnectionLost,
@@ -196,7 +196,7 @@ def _client_of(settings: Settings) -> str:
     """What stands for who reads, where the client may not ask what it sees; "" where a ready token is all it has."""
     if settings.client_id is None:
         return ""
-    return f"client {hashlib.blake2b(settings.client_id.encode(), digest_size=8).hexdigest()}"
+    return f"client {digest(settings.client_id.encode()).hex()}"
 
 
 def _begins(now: datetime, last: str | None) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from rollbook.genesys.canonical_json import digest
 from rollbook.genesys.times import to_text
 from rollbook.page import masking, render
 from rollbook.page.views import band, conversation_page, window_page, words
@@ -52,7 +52,7 @@ def conversation_digest(db: Any, identity: str, now: datetime, *, personal: bool
 
 def _digest(page: Mapping[str, Any]) -> str:
     """A text that is another when the page shows something else. It is made of plain values, which spell themselves."""
-    return hashlib.blake2b(repr(page).encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
+    return digest(repr(page).encode("utf-8", "surrogatepass")).hex()
 
 
 def organization_name(db: Any) -> str | None:

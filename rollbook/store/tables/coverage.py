@@ -6,7 +6,6 @@ a few seconds old, and becomes its end when the next process finds it.
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -14,6 +13,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from rollbook.genesys.canonical_json import digest
 from rollbook.genesys.times import from_text, to_text
 from rollbook.store.vocabulary import EndReason
 
@@ -42,12 +42,12 @@ class Span(NamedTuple):
 def begin(connection: sqlite3.Connection, source: str, scope: str, topics: Sequence[str], at: str) -> int:
     """Open a span; answers its id."""
     listed = _encode(sorted(topics))
-    digest = hashlib.blake2b(listed, digest_size=16).digest()
-    connection.execute("INSERT OR IGNORE INTO topic_sets (digest, topics) VALUES (?, ?)", (digest, listed.decode()))
+    named = digest(listed)
+    connection.execute("INSERT OR IGNORE INTO topic_sets (digest, topics) VALUES (?, ?)", (named, listed.decode()))
     cursor = connection.execute(
         "INSERT INTO coverage (source, scope, started_at, alive_at, topic_set_id)"
         " SELECT ?, ?, ?, ?, topic_set_id FROM topic_sets WHERE digest = ?",
-        (source, scope, at, at, digest),
+        (source, scope, at, at, named),
     )
     assert cursor.lastrowid is not None
     return cursor.lastrowid
