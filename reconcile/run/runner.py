@@ -246,7 +246,6 @@ class Run:
         self._query = DetailsQuery(query_filters(task.settings.filter, ended_only=task.settings.ended_only))
         self._all_have_ended = True
         self._sees_less = False
-        self._midnight_is_known = False
         self._began = time.monotonic()
 
     @classmethod
@@ -274,7 +273,8 @@ class Run:
             if self._kept and self._kept[0].divisions != self._writing.divisions:
                 self._kept = []  # somebody has begun that reading who saw something else
             self._sees_less = await self._is_less_than_was_seen(before)
-            self._midnight_is_known = self._looks_over_midnight and await self._look_around_midnight()
+            midnight = self._midnight
+            is_known = midnight is not None and await self._look_around_midnight(midnight)
             try:
                 found = await self._read()
             except Exception:
@@ -290,8 +290,8 @@ class Run:
             await self._require_kept()  # what was kept as the reading began may be deleted by its end
             if found.consistent and not found.rows:
                 await self._mistrust_nothing(found)
-            if found.consistent and self._looks_over_midnight:
-                reason = await self._look_over_midnight(found.rows)
+            if found.consistent and midnight is not None:
+                reason = await self._look_over_midnight(midnight, found.rows, is_known=is_known)
                 found.consistent, found.reason = reason is None, reason
             if not task.options.dry_run:
                 await self._hold_against_sight(found, before, await self._eyes.look())
@@ -423,46 +423,40 @@ class Run:
     # Just before the day
 
     @property
-    def _looks_over_midnight(self) -> bool:
-        task = self._task
-        first_of_a_day = any(window.start == day_of(window.start) for window in task.windows)
-        return first_of_a_day and not self._query.members and self._into is not None
+    def _midnight(self) -> datetime | None:
+        """The midnight at which a window of the run begins; None where none does, or what it shows is not kept."""
+        if self._query.members or self._into is None:
+            return None
+        return next((window.start for window in self._task.windows if window.start == day_of(window.start)), None)
 
-    @property
-    def _midnight(self) -> datetime:
-        return next(window.start for window in self._task.windows if window.start == day_of(window.start))
-
-    async def _look_around_midnight(self) -> bool:
+    async def _look_around_midnight(self, midnight: datetime) -> bool:
         """Store what starts just before and behind midnight as the reading begins; tell whether that is all of it.
 
         Nothing can then move across midnight unseen: what the reading lacks of it is asked for by id. So the look
         afterwards may be believed when it shows nothing, without a pause and another one.
         """
-        end = min(self._midnight + _AROUND_MIDNIGHT, self._task.interval.end)
-        body = self._query.body(Part(Interval(self._midnight - _AROUND_MIDNIGHT, end)), 1)
-        as_of = to_text(self._task.now())
+        end = min(midnight + _AROUND_MIDNIGHT, self._task.interval.end)
+        body = self._query.body(Part(Interval(midnight - _AROUND_MIDNIGHT, end)), 1)
         try:
-            page = await self._api.query_details(body)
+            page = await self._shown(body, may_be_the_end=True)
         except ApiError:
             return False  # the reading meets it too, and knows what to do
-        await self._writing.take(page.rows, as_of)
         return len(page.rows) == (page.total_hits or 0)
 
-    async def _look_over_midnight(self, known: Mapping[str, int]) -> str | None:
+    async def _look_over_midnight(self, midnight: datetime, known: Mapping[str, int], *, is_known: bool) -> str | None:
         """Read what started in the last minutes of the day before; why nothing is proven, or None.
 
         A start that was corrected across midnight between the readings of both days is in neither answer. What is
         found here takes the proof from the window that it started in, which is read again then. That holds for every
         row that is shown, whenever it started: an answer of the whole day may show what its windows' own answers lack.
-        known: id → packed times of what the reading has.
+        known: id → packed times of what the reading has. is_known: all that started around midnight was known before.
         """
-        midnight = self._midnight
         since = to_text(midnight - _AROUND_MIDNIGHT)
         part = Part(Interval(midnight - _AROUND_MIDNIGHT, midnight))
         latest, shown, total = to_text(midnight), 0, 0
         for number in range(1, _MOST_PAGES_BEFORE_MIDNIGHT + 1):
             body = {**self._query.body(part, number), "order": "desc"}
-            page = await self._shown(body, may_be_the_end=self._midnight_is_known or 0 < total <= shown)
+            page = await self._shown(body, may_be_the_end=is_known or 0 < total <= shown)
             shown, total = shown + len(page.rows), max(total, page.total_hits or 0)
             starts = [row.start for row in page.rows if row.start]
             if any(
