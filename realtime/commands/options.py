@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.option(
     "--db",
     "path",
-    type=click.Path(path_type=Path),
+    type=console.PathParam(),
     default=Path("rollbook-demo.db"),
     show_default=True,
     help="The demo's own store; the store of an earlier demo is replaced.",
@@ -52,7 +52,7 @@ def run(context: click.Context, /, **options: Any) -> None:
 
 
 @click.command()
-@click.option("--config", type=click.Path(path_type=Path), help="The file to write (default: rollbook.toml).")
+@click.option("--config", type=console.PathParam(), help="The file to write (default: rollbook.toml).")
 @click.option("--region", help="The platform's region, e.g. us-east-1, or its domain.")
 @click.option("--users/--no-users", default=None, help="Listen to every user too, for what passes no queue.")
 @click.option("--overwrite", is_flag=True, help="Replace a settings file that is there, without a question.")
@@ -89,7 +89,7 @@ def _files(_: click.Context, __: click.Parameter, begun: str) -> list[Completion
 
 
 @click.command()
-@click.argument("paths", metavar="PATH…", nargs=-1, required=True, shell_complete=_files)
+@click.argument("paths", metavar="PATH…", nargs=-1, required=True, type=console.PlaceParam(), shell_complete=_files)
 @console.settings_options
 @console.json_option
 @console.verbose_option
@@ -165,7 +165,9 @@ def drop(**options: Any) -> None:
 
 @click.command()
 @click.argument("interval")
-@click.option("--to", "to", metavar="PLACE", required=True, help="A folder, or s3://bucket/prefix.")
+@click.option(
+    "--to", "to", metavar="PLACE", required=True, type=console.PlaceParam(), help="A folder, or s3://bucket/prefix."
+)
 @click.option(
     "--format",
     "form",

@@ -5,7 +5,6 @@ What does the work is imported when a command is called, so that help and a mist
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -29,7 +28,7 @@ from rollbook.genesys.program import console
 @click.option(
     "--filter",
     "filter_file",
-    type=click.Path(path_type=Path),
+    type=console.PathParam(),
     metavar="FILE",
     help="JSON: conversationFilters and segmentFilters, as the API takes them.",
 )

@@ -16,7 +16,7 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 import click
 
@@ -168,14 +168,38 @@ def on_signals(acts: Mapping[int, Callable[[], None]]) -> Iterator[None]:
             loop.remove_signal_handler(number)
 
 
+_EMPTY: Final = "it is empty; give a path"
+
+
+class PathParam(click.Path):
+    """A path that a person gives, as a Path. An empty one is refused: it comes of a variable that a shell has not."""
+
+    def __init__(self) -> None:
+        # Whether a file may be read is for those to say who read it, and whose it is.
+        super().__init__(path_type=Path, readable=False)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path. Fails where it is empty."""
+        if value in ("", b""):
+            self.fail(_EMPTY, param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class PlaceParam(click.types.StringParamType):
+    """A path or an address that a person gives, as text. An empty one is refused, as by `PathParam`."""
+
+    name = "place"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The text. Fails where it is empty."""
+        return super().convert(value, param, ctx) if value else self.fail(_EMPTY, param, ctx)
+
+
 def settings_options(command: F) -> F:
     """`--db`, `--config`, `--region`: the command gets `settings` instead."""
 
-    # Whether the file may be read is the store's to say, and whose it is.
-    @click.option(
-        "--db", "store_path", type=click.Path(path_type=Path, readable=False), help="The store (default: rollbook.db)."
-    )
-    @click.option("--config", type=click.Path(path_type=Path), help="The settings file (default: rollbook.toml).")
+    @click.option("--db", "store_path", type=PathParam(), help="The store (default: rollbook.db).")
+    @click.option("--config", type=PathParam(), help="The settings file (default: rollbook.toml).")
     @click.option("--region", help="The platform's region, e.g. us-east-1, or its domain.")
     @wraps(command)
     def with_settings(

@@ -5,7 +5,6 @@ What does the work is imported when a command is called, so that help and a mist
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -39,7 +38,7 @@ def page(**options: Any) -> None:
 @click.option(
     "--html",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=console.PathParam(),
     help="Write a page for a browser to FILE; personal fields are masked unless [page] personal shows them.",
 )
 @console.settings_options
@@ -60,13 +59,11 @@ def show(**options: Any) -> None:
 @click.option("--conversation", multiple=True, metavar="ID", help="The id of a conversation.")
 @click.option("--attribute", multiple=True, metavar="NAME=VALUE", help="A participant attribute.")
 @click.option("--ticket", metavar="TEXT", help="What the record of the erasure says of the request.")
-@click.option(
-    "--export", metavar="FILE", type=click.Path(path_type=Path), help="Write the person's data to FILE, as JSON."
-)
+@click.option("--export", metavar="FILE", type=console.PathParam(), help="Write the person's data to FILE, as JSON.")
 @click.option(
     "--html",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=console.PathParam(),
     help="Write the person's data to FILE, as a page.",
 )
 @click.option("--dry-run", is_flag=True, help="Only say what there is; with --export or --html, write it too.")

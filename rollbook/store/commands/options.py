@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from pathlib import Path
 from typing import Any
 
 import click
@@ -137,7 +136,7 @@ def tail(**options: Any) -> None:
 
 
 @click.command()
-@click.argument("to", type=click.Path(path_type=Path, readable=False))
+@click.argument("to", type=console.PathParam())
 @console.settings_options
 @console.json_option
 def backup(**options: Any) -> None:
@@ -152,7 +151,7 @@ def backup(**options: Any) -> None:
 
 
 @click.command()
-@click.argument("origin", metavar="FROM", type=click.Path(path_type=Path, readable=False))
+@click.argument("origin", metavar="FROM", type=console.PathParam())
 @click.option(
     "--as-it-is", is_flag=True, help="Take a plain copy of a store that was in use, though it lacks what came last."
 )

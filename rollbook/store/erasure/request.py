@@ -121,6 +121,8 @@ def write_export(book: Book, found: Found, target: Path, at: str) -> None:
 
 def write_private(target: Path, pieces: Iterable[str]) -> None:
     """Write a file that only its owner reads, whole or not at all. Raises StoreUnwritable."""
+    if target.is_dir():
+        raise StoreUnwritable(f"{target} is a folder; name a file")
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
         with suppress(FileNotFoundError):
