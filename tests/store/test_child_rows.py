@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rollbook.genesys.canonical_json import decode
 from rollbook.genesys.messages.details import DetailRow, row_of
 from rollbook.genesys.messages.typed_details import typed
 from rollbook.store.rows import child_rows, numbers
@@ -303,3 +304,16 @@ def test_there_is_a_row_for_each_object(participants: list[dict[str, Any]]) -> N
     assert len(found.get("participants", [])) == len(participants)
     assert len(found.get("sessions", [])) == len(sessions)
     assert len(found.get("segments", [])) == sum(len(session["segments"]) for session in sessions)
+
+
+@given(
+    st.lists(st.lists(JSON, max_size=4).map(json.dumps) | st.sampled_from(["[", '["a"', "[1e999]", "skill", None, 5]))
+)
+def test_what_lists_hold_is_what_each_holds(listed: list[Any]) -> None:
+    """Lists are decoded at once; one that is broken hides none of the others."""
+    expected = []
+    for text in listed:
+        if isinstance(text, str) and text.startswith("["):
+            with suppress(ValueError):
+                expected.append(decode(text.encode()))
+    assert list(child_rows._members(listed)) == [member for found in expected for member in found]

@@ -129,10 +129,16 @@ def _listed(members: set[str]) -> str:
 
 def _members(listed: Iterable[Any]) -> Iterator[Any]:
     """The members of JSON lists, as columns have them; a column may have any other value too."""
-    for text in listed:
-        if text.__class__ is str and text[:1] == "[":
+    texts = [text for text in listed if text.__class__ is str and text[:1] == "["]
+    try:
+        # All at once: there are some ten for each conversation, and a call for each took twice the time of `named`.
+        found = decode(f"[{','.join(texts)}]".encode())
+    except (ValueError, RecursionError):
+        found = []
+        for text in texts:
             with suppress(ValueError, RecursionError):
-                yield from decode(text.encode())
+                found.append(decode(text.encode()))
+    return chain.from_iterable(found)
 
 
 # The way of the fields
