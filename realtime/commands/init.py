@@ -48,6 +48,8 @@ def init(config: Path | None, region: str | None, users: bool | None, overwrite:
 
 def _init(path: Path, region: str | None, users: bool | None, *, may_replace: bool, as_json: bool) -> int:
     asks = not as_json and _is_person()
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder; --config takes the path of a file")
     if not may_replace and os.path.lexists(path):
         may_replace = asks and click.confirm(f"{path} is there already. Replace it?", err=True)
         if not may_replace:

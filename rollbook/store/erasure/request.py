@@ -119,8 +119,15 @@ def write_export(book: Book, found: Found, target: Path, at: str) -> None:
     write_private(target, _export(book, found, at))
 
 
+def must_be_no_folder(target: Path) -> None:
+    """Raise UsageError for what no file can be written to: a folder, and an empty text, which is this one."""
+    if target.is_dir():
+        raise UsageError(f"{target} is a folder; give the path of a file")
+
+
 def write_private(target: Path, pieces: Iterable[str]) -> None:
-    """Write a file that only its owner reads, whole or not at all. Raises StoreUnwritable."""
+    """Write a file that only its owner reads, whole or not at all. Raises StoreUnwritable, UsageError."""
+    must_be_no_folder(target)
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
         with suppress(FileNotFoundError):

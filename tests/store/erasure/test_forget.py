@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from rollbook.commands import cli
 from rollbook.genesys.errors import UsageError
 from rollbook.genesys.messages.details import row_of
 from rollbook.genesys.messages.notification import Notification, Unreadable, parse_frame
@@ -21,6 +22,7 @@ from rollbook.store.bodies import dictionaries
 from rollbook.store.bodies.dictionaries import Dictionary
 from rollbook.store.book import Book
 from rollbook.store.erasure import remains, request
+from rollbook.store.erasure.erased_people import key_file
 from rollbook.store.erasure.person import Person
 from rollbook.store.file import connections
 from rollbook.store.file.copying import Manner
@@ -31,6 +33,7 @@ from rollbook.store.tables.conversations import Read
 from rollbook.store.upkeep.backups import back_up
 from rollbook.store.upkeep.restoring import restore
 from tests.helpers.organisation import NOW, WINDOW, at, record
+from tests.helpers.peek import command
 from tests.helpers.whole import rollbook
 
 LAG = timedelta(minutes=10)
@@ -290,6 +293,19 @@ def test_a_look_changes_nothing_and_an_export_has_all(store: Path, tmp_path: Pat
     assert exported["conversations"][0]["details"]["participants"][0]["participantName"] == CANARY
     assert len(exported["conversations"][0]["versions"]) == len(exported["conversations"][0]["events"]) == 1
     assert CANARY in exported["dead_letters"][0]["payload"]
+
+
+@pytest.mark.parametrize("option", ["--export", "--html"])
+@pytest.mark.parametrize("folder", ["", ".", "/"])
+def test_a_file_that_is_a_folder_is_refused_before_anybody_is_erased(
+    option: str, folder: str, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one line, also where a variable of a script was empty; nothing of the store has changed, and no key is made."""
+    monkeypatch.chdir(tmp_path)
+    before = bytes_of(store)
+    ran = command(cli, ["forget", "--phone", NUMBER, option, folder, "--db", str(store)])
+    assert (ran.exit_code, ran.output) == (2, f"rollbook: {folder or '.'} is a folder; give the path of a file\n")
+    assert (bytes_of(store), key_file(store).exists()) == (before, False)
 
 
 def test_a_backup_is_erased_again_when_it_is_restored(store: Path, tmp_path: Path) -> None:
