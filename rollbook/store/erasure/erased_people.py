@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from rollbook.genesys.canonical_json import decode
+from rollbook.store.erasure import written_forms
 from rollbook.store.erasure.person import (
-    ADDRESS,
     FEWEST_NATIONAL,
     KEPT_FIELDS,
     LONGEST_CODE,
@@ -35,7 +35,6 @@ from rollbook.store.erasure.person import (
     number_of,
     numbers_within,
     plain,
-    spelled_forms,
     values_of,
 )
 from rollbook.store.erasure.person import Path as FieldPath
@@ -162,14 +161,13 @@ class ErasedPeople:
         return found
 
     def _names(self, value: str, attribute: str | None) -> bool:
-        if len(value) <= _LONGEST and self._is_whole(value, attribute):
-            return True
-        return any(map(self._has_part, spelled_forms(value)))
+        return written_forms.is_named(value, attribute, is_key=self._is_key, has_part=self._has_part)
 
     def _has_part(self, text: str) -> bool:
         """Tell whether an address or a number of theirs is in a text."""
-        addresses = ADDRESS.findall(text) if "email" in self._kinds and "@" in text else ()
-        if any(self._has("email", found.casefold().rstrip(".")) for found in addresses):
+        if "email" in self._kinds and any(
+            self._has("email", found.casefold()) for found in written_forms.email_addresses(text)
+        ):
             return True
         return (
             "phone" in self._kinds
@@ -182,7 +180,9 @@ class ErasedPeople:
             )
         )
 
-    def _is_whole(self, value: str, attribute: str | None) -> bool:
+    def _is_key(self, value: str, attribute: str | None) -> bool:
+        if len(value) > _LONGEST:
+            return False
         if "name" in self._kinds and any(self._has("name", each) for each in names_of(value)):
             return True
         if "external_contact" in self._kinds and self._has("external_contact", external_id_of(value)):
