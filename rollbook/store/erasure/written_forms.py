@@ -45,7 +45,7 @@ def readings(text: str) -> list[str]:
     """A text, and what it says once it is unescaped and decoded, as often as it was."""
     found = [text]
     for _ in range(_READINGS):
-        plainer = unquote(_ESCAPED.sub(_unescaped, text) if "\\" in text else text)
+        plainer = unquote(_whole(_ESCAPED.sub(_unescaped, text)) if "\\" in text else text)
         if plainer == text:
             break
         found.append(plainer)
@@ -57,6 +57,11 @@ def divided(text: str) -> str:
     """A reading whose parts are divided by what no number has, with blanks for the pluses of an address."""
     text = _DIVIDERS.sub("|", text)
     return _PLUS_FOR_BLANK.sub(" ", text) if "+" in text else text
+
+
+def _whole(text: str) -> str:
+    """The text with one sign for each pair of halves, as JSON writes what is beyond 16 bits."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _unescaped(found: re.Match[str]) -> str:

@@ -202,6 +202,24 @@ def test_no_door_brings_her_back_within_an_address_or_json(tmp_path: Path) -> No
     assert query(path, "SELECT DISTINCT payload FROM dead_letters") == [(tombstones.FORGOTTEN,)]
 
 
+def test_a_request_finds_what_is_stored_within_an_address_or_json(tmp_path: Path) -> None:
+    """Details, events and dead letters that are there when she asks; a name beyond 16 bits too."""
+    path, person = tmp_path / "rollbook.db", Person(phones=ADA.phones, names=["Ada \U0001d4db"], emails=ADA.emails)
+    texts = [text for text in WITHIN if not re.search("ovelace|card", text)]
+    texts.append(json.dumps({"x": json.dumps({"y": "Ada \U0001d4db"})}))
+    with Book.open(path, pack="none") as book:
+        found: list[Any] = [notification(LATE, {"pageUrl": text, "eventTime": millis(6)}) for text in texts]
+        found += [Unreadable("sqs", f"broken {{ {text}".encode(), "x", at(90), text) for text in texts]
+        book.write(events.record, found, LAG).result()
+        ids = [f"7c1f0d6e-52f1-4c1b-9a6c-{number:012d}" for number in range(100, 100 + len(texts))]
+        read(book, [{**record(each), "pageUrl": text} for each, text in zip(ids, texts, strict=True)], 40)
+        numbers = request.forget(book, person, at(55), by="dpo").found.numbers()
+    assert (numbers["details"], numbers["dead_letters"]) == (len(texts), len(texts))
+    bodies = [body for (body,) in query(path, BODIES)] + list(dict(query(path, DETAILS)).values())
+    assert [body for body in bodies if re.search(r"2345|%34|da(?:@|%40)|da.{1,9}0040|d4db", body)] == []
+    assert query(path, "SELECT DISTINCT payload FROM dead_letters") == [(tombstones.FORGOTTEN,)]
+
+
 async def test_what_came_before_it_was_known_whose_it_is_is_erased_by_the_daemon(store: Path) -> None:
     """An event without her number, and then the details that have it: the daily retention erases both."""
     with Book.open(store, pack="none") as book:
