@@ -38,6 +38,7 @@ from rollbook.store.erasure.person import (
     values_of,
 )
 from rollbook.store.erasure.person import Path as FieldPath
+from rollbook.store.erasure.written_forms import TIME_OR_ID
 from rollbook.store.file.errors import StoreUnwritable
 
 log = logging.getLogger(__name__)
@@ -46,11 +47,8 @@ _DIGEST: Final = 16
 _KEY: Final = 32
 # A value that is longer is no name and no id of anybody.
 _LONGEST: Final = 200
-# Most values of a record: a time, an id, a word of the platform's. Names of fields and such words come again and again.
-_TIME_OR_ID: Final = re.compile(
-    r"\d{4}-\d\d-\d\dT[\d:.]+Z|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII
-)
 _DIGITS: Final = re.compile(r"\d(?:[\s().\-/]*\d){4}", re.ASCII)
+# Names of fields and words of the platform's come again and again.
 _REMEMBERED: Final = 20_000
 
 
@@ -149,7 +147,7 @@ class ErasedPeople:
 
     def is_named_by(self, value: str, *, attribute: str | None = None) -> bool:
         """Tell whether a value names one of them. attribute: the name of the participant attribute that it is of."""
-        if _TIME_OR_ID.fullmatch(value) and (attribute is None or "attribute" not in self._kinds):
+        if TIME_OR_ID.fullmatch(value) and (attribute is None or "attribute" not in self._kinds):
             return "external_contact" in self._kinds and self._has("external_contact", value.casefold())
         if attribute is not None or len(value) > _LONGEST:
             return self._names(value, attribute)

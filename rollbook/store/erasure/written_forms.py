@@ -11,6 +11,10 @@ from collections.abc import Callable, Iterator
 from typing import Final
 from urllib.parse import unquote
 
+# Most values of a record: they have no parts.
+TIME_OR_ID: Final = re.compile(
+    r"\d{4}-\d\d-\d\dT[\d:.]+Z|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII
+)
 # A text without any of these has no form but its own.
 _SPECIAL: Final = re.compile(r'[%/?=&#"\\]')
 _LETTERS: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
@@ -26,9 +30,7 @@ _FINER: Final = re.compile(r"[:@,]")
 _AROUND_VALUE: Final = " \t\r\n:,{}[]"
 _AROUND_ADDRESS: Final = " \t\r\n.,;:!)]}>'"
 # What stands before an @ and its host, which may be what stands before the next. Each run of signs is read once.
-_EMAIL: Final = re.compile(
-    r"""(?<![^\s<>"',;:()\[\]\\@])([^\s<>"',;:()\[\]\\@]++)@(?=([\w.\-]+))"""
-)
+_EMAIL: Final = re.compile(r"""(?<![^\s<>"',;:()\[\]\\@])([^\s<>"',;:()\[\]\\@]++)@(?=([\w.\-]+))""")
 # The part before the @ may have most signs, those too that stand before it in a text: so many are tried as its begin.
 _SIGNS: Final = re.compile(r"[^\w.+\-]")
 _MOST_SIGNS: Final = 8
@@ -125,7 +127,11 @@ def is_named(value: str, name: str | None, *, is_key: IsKey, has_part: Callable[
     name: of the participant attribute that it is of. has_part: tells whether a number or an address of theirs is in a
     text.
     """
-    if is_key(value, name) or has_part(value):
+    if is_key(value, name):
+        return True
+    if TIME_OR_ID.fullmatch(value):
+        return False
+    if has_part(value):
         return True
     if not has_forms(value):
         return False

@@ -142,17 +142,52 @@ WITHIN = (
     *("https://a.example/?tel=%2B49%2030%20123%204567", "/?to=%2525%252B49301234567", "/?tel=+49+30+1234567"),
     *("https://49301234567:pw@a.example/", "/?tel=%2b%34%39%33%30%31%32%33%34%35%36%37", "tel=4930123%2D4567;x=1"),
     *("/customer_49301234567.html", "sip:%2B49301234567@a.example;user=phone", "see https://a.example/49301234567."),
-    *("https://a.example/users/ada@example.com/edit", "/?m=ada%40example.com", "/?m=%61da@example.com&y", "/#ada@example.com"),
-    *("https://ada@example.com@a.example/", "https://ada%40example.com:pw@a.example/", "mailto:ada@example.com?subject=x"),
-    *("/?next=https%3A%2F%2Fb.example%2F%3Fm%3Dada%2540example.com%26z", "login=ada@example.com", "a=b&ada@example.com"),
-    *("https://a.example/?name=Ada+Lovelace&x", "https://a.example/people/Ada%20Lovelace", "/?n=Lovelace%2C%20Ada", "/?card=77"),
-    *(json.dumps({"x": "call\n49301234567"}), json.dumps({"x": json.dumps({"y": "call\n49301234567 \tada@example.com"})})),
-    *('{"x": "\\u002b49301234567"}', 'got: {"x": "{\\"m\\": \\"ada\\\\u0040example.com\\"}"}', '"\\"\\\\n49301234567\\""'),
+    *(
+        "https://a.example/users/ada@example.com/edit",
+        "/?m=ada%40example.com",
+        "/?m=%61da@example.com&y",
+        "/#ada@example.com",
+    ),
+    *(
+        "https://ada@example.com@a.example/",
+        "https://ada%40example.com:pw@a.example/",
+        "mailto:ada@example.com?subject=x",
+    ),
+    *(
+        "/?next=https%3A%2F%2Fb.example%2F%3Fm%3Dada%2540example.com%26z",
+        "login=ada@example.com",
+        "a=b&ada@example.com",
+    ),
+    *(
+        "https://a.example/?name=Ada+Lovelace&x",
+        "https://a.example/people/Ada%20Lovelace",
+        "/?n=Lovelace%2C%20Ada",
+        "/?card=77",
+    ),
+    *(
+        json.dumps({"x": "call\n49301234567"}),
+        json.dumps({"x": json.dumps({"y": "call\n49301234567 \tada@example.com"})}),
+    ),
+    *(
+        '{"x": "\\u002b49301234567"}',
+        'got: {"x": "{\\"m\\": \\"ada\\\\u0040example.com\\"}"}',
+        '"\\"\\\\n49301234567\\""',
+    ),
     *(json.dumps({"who": "Ada Lovelace"}), json.dumps([json.dumps({"who": "Ada Lovelace"})]), json.dumps({"card": 77})),
-    *(json.dumps({"card": "77"}), json.dumps({"url": "https:\\/\\/a.example\\/?m=ada%40example.com"}), '{"x": "Ada Lovelace'),
+    *(
+        json.dumps({"card": "77"}),
+        json.dumps({"url": "https:\\/\\/a.example\\/?m=ada%40example.com"}),
+        '{"x": "Ada Lovelace',
+    ),
 )
 OTHERS = (
-    *("https://a.example/find?tel=+49301234568", "/people/12/4930/1234567", "/?m=nada%40example.com", "/?card=78", "a/77"),
+    *(
+        "https://a.example/find?tel=+49301234568",
+        "/people/12/4930/1234567",
+        "/?m=nada%40example.com",
+        "/?card=78",
+        "a/77",
+    ),
     *("/?m=ada@example.community", "/?name=Ada+Lovelace-King", json.dumps({"x": json.dumps({"y": "x49301234567"})})),
     *(json.dumps({"other": 77}), "100 % of 40/1234567?", "Ada / Lovelace = ?"),
 )
