@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
@@ -21,7 +22,7 @@ from rollbook.genesys.privacy.personal_fields import PATHS
 from rollbook.store.bodies import dictionaries
 from rollbook.store.bodies.dictionaries import Dictionary
 from rollbook.store.book import Book
-from rollbook.store.erasure import remains, request
+from rollbook.store.erasure import finding, remains, request
 from rollbook.store.erasure.erased_people import key_file
 from rollbook.store.erasure.person import Person
 from rollbook.store.file import connections
@@ -293,6 +294,23 @@ def test_a_look_changes_nothing_and_an_export_has_all(store: Path, tmp_path: Pat
     assert exported["conversations"][0]["details"]["participants"][0]["participantName"] == CANARY
     assert len(exported["conversations"][0]["versions"]) == len(exported["conversations"][0]["events"]) == 1
     assert CANARY in exported["dead_letters"][0]["payload"]
+
+
+def test_an_export_has_a_letter_at_a_time_in_memory(tmp_path: Path) -> None:
+    """Of eight dead letters of a megabyte each, all in the file, no more than a few megabytes."""
+    path, target = tmp_path / "rollbook.db", tmp_path / "her.json"
+    insert = "INSERT INTO dead_letters (source, payload, error, received_at) VALUES ('sqs', ?, 'x', ?)"
+    with Book.open(path, pack="none") as book:
+        letter = f"{NUMBER} \0{'x' * 1_000_000}"
+        book.write(lambda db: db.executemany(insert, [(letter, at(each)) for each in range(8)])).result()
+        found = finding.Found(dead_letters={str(each): set() for each in range(1, 9)})
+        tracemalloc.start()
+        request.write_export(book, found, target, at(55))
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    exported = json.loads(target.read_text())
+    assert [each["payload"] for each in exported["dead_letters"]] == [letter] * 8
+    assert (exported["users"], exported["conversations"], peak < 7_000_000) == ([], [], True)
 
 
 @pytest.mark.parametrize("option", ["--export", "--html"])
