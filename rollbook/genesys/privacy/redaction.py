@@ -432,13 +432,14 @@ _scan: Final = json.JSONDecoder(strict=False).raw_decode
 _NO_JSON: Final = object()
 # Bounded, so that a long text of letters and dots costs no more than its length.
 _EMAIL_IN_WORDS: Final = re.compile(
-    r"[\w.+%\-]{1,64}(?:@|%(?:25){0,3}40|\\{1,64}u0040)[\w\-]{1,63}(?:\.[\w\-]{1,63}){1,8}"
+    r"[\w.+%\-]{1,64}(?:@|%(?:25){0,3}40|(?:\\{1,64}|%(?:25){0,3}5[cC])u0040)[\w\-]{1,63}(?:\.[\w\-]{1,63}){1,8}"
 )
 # Seven digits and more, and not a part of an id; what is escaped or encoded before it is not a part of it.
 _DIGIT: Final = r"(?:\d|%3\d|\\{1,64}u003\d)"
 _BETWEEN: Final = r"(?:[\s().\-/+]|%2[0-9a-fA-F]|\\{1,64}(?:[nrt]|u00[aA]0))"
 _NUMBER_IN_WORDS: Final = re.compile(
-    r"(?:(?<![\w\-.:])|(?<=\\[bfnrt])|(?<=\\u[0-9a-fA-F]{4})|(?<=%[0-9a-fA-F]{2})|(?<=%25[0-9a-fA-F]{2}))"
+    r"(?:(?<![\w\-.:])|(?<=\\[bfnrt])|(?<=\\u[0-9a-fA-F]{4})|(?<=%[0-9a-fA-F]{2})|(?<=25[0-9a-fA-F]{2})"
+    r"|(?<=5[cC][bfnrt])|(?<=5[cC]u[0-9a-fA-F]{4}))"
     rf"\+?\(?{_DIGIT}(?:{_BETWEEN}{{0,2}}{_DIGIT}){{6,40}}(?![\w\-:])",
     re.ASCII,
 )

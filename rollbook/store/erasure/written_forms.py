@@ -25,7 +25,7 @@ _READINGS: Final = 6
 _DIVIDERS: Final = re.compile(r'[/?&=#;"|]')
 # What has the pieces of an address of a page: a slash in a sentence does not make names of the words beside it.
 _ADDRESS_OF_PAGE: Final = re.compile(r"://|[?&#][^\s=?&#]+=|\A\s*(?:/|[\w.\-]+=)|%[0-9a-fA-F]{2}")
-_PARTS: Final = re.compile(r"[/?&#;]")
+_PARTS: Final = re.compile(r'[/?&#;"]')
 _FINER: Final = re.compile(r"[:@,]")
 _AROUND_VALUE: Final = " \t\r\n:,{}[]"
 _AROUND_ADDRESS: Final = " \t\r\n.,;:!)]}>'"
@@ -76,14 +76,23 @@ def pieces(text: str) -> Iterator[tuple[str | None, str]]:
     if _ADDRESS_OF_PAGE.search(text):
         for part in dict.fromkeys(_PARTS.split(text)):
             name, sign, value = part.partition("=")
+            # Words may stand before an address, and so before the first name.
+            names = {_plain(name).strip(), _plain(name.split()[-1])} if sign and name.strip() else {None}
             for each in _decoded(value if sign else part):
-                yield (unquote(name.split()[-1]) if name.strip() and sign else None), each
+                yield from ((of, each) for of in names)
     if '"' in text and ("{" in text or "[" in text or text.lstrip().startswith('"')):
         quoted = text.split('"')
         for place, part in enumerate(quoted):
             if value := part.strip(_AROUND_VALUE):
                 has_name = part.lstrip().startswith(":") and place
-                yield quoted[place - 1] if has_name else _name_before(quoted, place), value
+                name = quoted[place - 1] if has_name else _name_before(quoted, place)
+                yield name, value
+                if "+" in value or (name and "+" in name):  # it is within an address
+                    yield name and _plain(name), _plain(value)
+
+
+def _plain(text: str) -> str:
+    return unquote(text.replace("+", " "))
 
 
 def _decoded(part: str) -> Iterator[str]:
@@ -91,7 +100,7 @@ def _decoded(part: str) -> Iterator[str]:
     if not (words := part.split()):
         return
     for each in dict.fromkeys((part, words[0], words[-1])):
-        for plain in dict.fromkeys((unquote(each), unquote(each.replace("+", " ")))):
+        for plain in dict.fromkeys((unquote(each), _plain(each))):
             yield plain
             yield plain.strip(_AROUND_ADDRESS)
             if _FINER.search(plain):
@@ -99,7 +108,7 @@ def _decoded(part: str) -> Iterator[str]:
 
 
 def _name_before(quoted: list[str], place: int) -> str | None:
-    return quoted[place - 2] if place >= 2 and quoted[place - 1].strip() == ":" else None
+    return quoted[place - 2] if place >= 2 and quoted[place - 1].strip(" \t\r\n+") == ":" else None
 
 
 def email_addresses(text: str) -> Iterator[str]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import random
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import given, settings
@@ -15,7 +18,7 @@ from hypothesis import strategies as st
 from realtime.daemon.retention_keeper import RetentionKeeper
 from rollbook.genesys.messages.details import parse_results
 from rollbook.genesys.messages.notification import Notification, Unreadable, parse_frame
-from rollbook.genesys.privacy.policy import parse
+from rollbook.genesys.privacy.policy import STRICT, parse
 from rollbook.genesys.privacy.redaction import Redactor
 from rollbook.genesys.times import from_text
 from rollbook.store.book import Book
@@ -200,6 +203,47 @@ def test_each_key_is_known_within_an_address_and_json(text: str) -> None:
     for raw in (json.dumps({"pageUrl": text}), json.dumps([text], ensure_ascii=False), f"broken {{ {text}"):
         assert ADA.spellings(raw), raw
         assert people.are_in(raw), raw
+
+
+# Ways to put a text into another.
+AROUND: tuple[Callable[[str], str], ...] = (
+    lambda text: json.dumps({"k": text}),
+    lambda text: json.dumps([1, text], ensure_ascii=False, separators=(",", ":")),
+    lambda text: json.dumps(json.dumps({"card no": text})),
+    lambda text: json.dumps({"u": text}).replace("+", "\\u002b").replace("@", "\\u0040").replace("/", "\\/"),
+    lambda text: "a line of a log: " + json.dumps({"Card No": text}),
+    lambda text: f"https://a.test/x?Card%20No={quote(text, safe='')}&z=1",
+    lambda text: f"https://a.test/p/{quote(text, safe='@:+')}/e",
+    lambda text: f"/q?card+no={quote_plus(text)}",
+    lambda text: f"https://u.test/#{quote(text, safe='')}",
+)
+SPELLINGS = (
+    (Person(phones=["+49301234567"]), ("+49301234567", "49301234567", "+49 30 1234567", "030-1234567")),
+    (Person(emails=["ada@example.com"]), ("ada@example.com", "Ada@Example.com")),
+    (Person(names=["Ada Lovelace"]), ("Ada Lovelace", "Lovelace, Ada")),
+    (Person(external_contacts=["AB-12"]), ("ab-12",)),
+    (Person(attributes=[("Card No", "77")]), ("77",)),
+)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_key_is_found_in_any_text_within_a_text(seed: int) -> None:
+    """Four addresses, texts of JSON and lines of logs, one within the other; no number or address stays in a letter."""
+    draw = random.Random(seed)
+    for _ in range(60):
+        person, spellings = draw.choice(SPELLINGS)
+        ways = draw.choices(AROUND, k=draw.choice((1, 2, 3, 4)))
+        if person.attributes:
+            ways[0] = draw.choice((AROUND[2], AROUND[4], AROUND[5], AROUND[7]))
+        text = draw.choice(spellings)
+        for way in ways:
+            text = way(text)
+        raw = json.dumps({"conversationId": LATE, "zz": text})
+        assert person.spellings(raw), text
+        assert ErasedPeople(KEY, digests_of(person, KEY)).are_in(raw), text
+        if person.phones or person.emails:
+            left = Redactor(STRICT).payload(raw.encode()).decode()
+            assert not re.search(r"1234567|da(?:@|%(?:25)*40|\\+u0040)ex", left, re.IGNORECASE), text
 
 
 @pytest.mark.parametrize("text", OTHERS)
