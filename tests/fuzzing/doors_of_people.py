@@ -11,6 +11,7 @@ import shutil
 import socket
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -26,7 +27,7 @@ from rollbook.commands import cli
 from rollbook.genesys.errors import RollbookError, SettingsError
 from rollbook.genesys.privacy.redaction import redactor_of
 from rollbook.genesys.program.inert import inert
-from rollbook.genesys.program.settings import Secret, load
+from rollbook.genesys.program.settings import Secret, Settings, load
 from rollbook.genesys.times import parse_interval
 from rollbook.page.site import PageSettings, Site
 from rollbook.store.book import Book
@@ -90,9 +91,15 @@ def settings_door(folder: Path) -> Iterator[Door]:
             return Output([said if _OF_SECRETS.search(said) else said.replace(SECRET, "…")])
         with contextlib.suppress(RollbookError):
             redactor_of(found) if not _names_a_place(found.privacy_key) else None
-        return Output([inert(repr(found))])
+        return Output([inert(repr(replace(found, **_of_any_words())))])
 
     yield Door("settings", put)
+
+
+def _of_any_words() -> dict[str, Any]:
+    """Settings in which any words may stand, as they are by default: another's value too, as above."""
+    names = ("store_path", "backup", "topics", "sqs_topics", "filter", "privacy", "page_hosts")
+    return {name: getattr(Settings(), name) for name in names}
 
 
 _OF_SECRETS: Final = re.compile(

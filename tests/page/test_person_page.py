@@ -106,4 +106,7 @@ def test_a_page_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> None
     with pytest.raises(RollbookError, match="cannot be written") as refused:
         request.write_private(tmp_path / "no" / "her.html", ["x"])
     assert "\n" not in str(refused.value)
+    for folder in (tmp_path, Path(), Path("/")):
+        with pytest.raises(RollbookError, match="is a folder; give the path of a file"):
+            request.write_private(folder, ["x"])
     assert list(tmp_path.iterdir()) == [target]

@@ -115,6 +115,13 @@ def test_a_backup_never_replaces_the_store_itself(name: str, tmp_path: Path) -> 
     assert store.read_bytes() == before
 
 
+def test_a_folder_is_no_store(tmp_path: Path) -> None:
+    """The root of the file system, which has no name, too."""
+    for folder in (tmp_path, Path("/")):
+        with pytest.raises(StoreUnwritable, match="is a folder; --db takes the path of a file"):
+            back_up(folder, tmp_path / "copy.db", at=AT, how=Manner())
+
+
 def test_a_backup_replaces_an_earlier_one_and_nothing_else(tmp_path: Path) -> None:
     """A file that is no store, another organisation's, and a store that somebody uses stay as they are."""
     store, target = made(tmp_path / "rollbook.db"), tmp_path / "copy.db"

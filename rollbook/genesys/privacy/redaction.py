@@ -7,8 +7,9 @@ and of two members with one name the last is there, as any reader would see it.
 from __future__ import annotations
 
 import hmac
+import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -148,13 +149,13 @@ class Redactor:
         What its fields are called says little, so that numbers and e-mail addresses are taken out of every text.
         """
         try:
-            return _spelled(_each_text(self._tree(_decode(raw), ("",), opens=True), self.words))
+            return _spelled(_each_text(self._tree(_decode(raw), ("",), opens=True), self._words_within))
         except (ValueError, RecursionError):
             return self._withheld(raw)
 
     def words(self, text: str) -> str:
         """A sentence of the platform's, or a text of nobody knows what, without its numbers and e-mail addresses."""
-        if self._email is not None and "@" in text:
+        if self._email is not None and ("@" in text or "40" in text):
             text = _EMAIL_IN_WORDS.sub(partial(_in_words, self._email), text)
         if self._number is not None:
             text = _NUMBER_IN_WORDS.sub(partial(_in_words, self._number), text)
@@ -186,16 +187,22 @@ class Redactor:
 
     def _opened(self, text: str, path: Path) -> str:
         """A text that holds JSON, without what the policy takes of that; withheld if it only seems to hold JSON."""
-        if not _BEGINS.match(text):
+        if "{" not in text and not _BEGINS.match(text):
             return text
-        raw = text.encode(errors="surrogatepass")
         try:
-            inner: Any = _decode(raw)
-            if not isinstance(inner, dict | list | str):
-                return text
-            return _spelled(self._tree(inner, path, opens=True)).decode()
+            return "".join(
+                part if inner is _NO_JSON else _spelled(self._tree(inner, path, opens=True)).decode()
+                for part, inner in _parts(text)
+            )
         except (ValueError, RecursionError):
-            return self._withheld(raw).decode()
+            return self._withheld(text.encode(errors="surrogatepass")).decode()
+
+    def _words_within(self, text: str) -> str:
+        """A text, and what JSON says that it holds, without numbers and e-mail addresses. Raises ValueError."""
+        return "".join(
+            self.words(part) if inner is _NO_JSON else _spelled(_each_text(inner, self._words_within)).decode()
+            for part, inner in _parts(text)
+        )
 
     def _withheld(self, raw: bytes) -> bytes:
         """The word in the place of what cannot be opened. Without a key no digest: it would fit whoever guesses it."""
@@ -354,10 +361,26 @@ def _spelled(tree: Any) -> bytes:
         return spelled(tree)  # an integer beyond 64 bits, or nested too deep for recursion
 
 
+def _parts(text: str) -> Iterator[tuple[str, Any]]:
+    """The parts of a text, each with the JSON that it is, or with none. Raises ValueError for what only seems JSON."""
+    if _BEGINS.match(text):
+        yield text, _decode(text.encode(errors="surrogatepass"))
+        return
+    after = 0
+    while (found := _WITHIN.search(text, after) if "{" in text else None) is not None:
+        # An object that is escaped is within a text of JSON.
+        begin = found.start() if "\\" in found[0] else found.start(1)
+        _, end = _scan(text, begin)
+        yield text[after:begin], _NO_JSON
+        yield text[begin:end], _decode(text[begin:end].encode(errors="surrogatepass"))
+        after = end
+    yield text[after:], _NO_JSON
+
+
 def _each_text(node: Any, change: Callable[[str], str]) -> Any:
-    """The same with every text changed."""
+    """The same with every text changed, and every name."""
     if node.__class__ is dict:
-        return {name: _each_text(each, change) for name, each in node.items()}
+        return {change(name): _each_text(each, change) for name, each in node.items()}
     if node.__class__ is list:
         return [_each_text(each, change) for each in node]
     return change(node) if node.__class__ is str else node
@@ -403,10 +426,23 @@ _GONE: Final = "…"
 # Where JSON inside a text has a quotation mark: JSON without one has no names.
 _OPENS: Final = re.compile(rb'\\(?:"|u0022)')
 _BEGINS: Final = re.compile(r'[\s\ufeff]*(?:\{|"|\[\s*[\[{"])')
+# Where an object begins behind other words, as lines of a log have it.
+_WITHIN: Final = re.compile(r'(?:"\s*)?(\{\s*\\*"[^"]{0,200}"\s*:)')
+_scan: Final = json.JSONDecoder(strict=False).raw_decode
+_NO_JSON: Final = object()
 # Bounded, so that a long text of letters and dots costs no more than its length.
-_EMAIL_IN_WORDS: Final = re.compile(r"[\w.+%\-]{1,64}@[\w\-]{1,63}(?:\.[\w\-]{1,63}){1,8}")
-# Seven digits and more, and not a part of an id.
-_NUMBER_IN_WORDS: Final = re.compile(r"(?<![\w\-.:])\+?\(?\d(?:[\s().\-/]{0,2}\d){6,40}(?![\w\-:])", re.ASCII)
+_EMAIL_IN_WORDS: Final = re.compile(
+    r"[\w.+%\-]{1,64}(?:@|%(?:25){0,3}40|(?:\\{1,64}|%(?:25){0,3}5[cC])u0040)[\w\-]{1,63}(?:\.[\w\-]{1,63}){1,8}"
+)
+# Seven digits and more, and not a part of an id; what is escaped or encoded before it is not a part of it.
+_DIGIT: Final = r"(?:\d|%3\d|\\{1,64}u003\d)"
+_BETWEEN: Final = r"(?:[\s().\-/+]|%2[0-9a-fA-F]|\\{1,64}(?:[nrt]|u00[aA]0))"
+_NUMBER_IN_WORDS: Final = re.compile(
+    r"(?:(?<![\w\-.:])|(?<=\\[bfnrt])|(?<=\\u[0-9a-fA-F]{4})|(?<=%[0-9a-fA-F]{2})|(?<=25[0-9a-fA-F]{2})"
+    r"|(?<=5[cC][bfnrt])|(?<=5[cC]u[0-9a-fA-F]{4}))"
+    rf"\+?\(?{_DIGIT}(?:{_BETWEEN}{{0,2}}{_DIGIT}){{6,40}}(?![\w\-:])",
+    re.ASCII,
+)
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d(?: \d\d)?")
 _HASHED: Final = re.compile("hmac:[0-9a-f]{32}")
 _NUMBER: Final = re.compile(r"(?:tel:|sips?:)?\+?[\d\s().\-/]{3,}(?:[;@].*)?", re.ASCII | re.IGNORECASE | re.DOTALL)

@@ -6,6 +6,7 @@ It knows every key there is. An unknown one is an error that names it. Nothing i
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime, time, timedelta
@@ -183,11 +184,18 @@ def _duration(value: Any) -> timedelta:
     return parse_duration(_text(value))
 
 
+# A name of the database of time zones: America/Argentina/Buenos_Aires, Etc/GMT+5. What it does not have as a file is
+# looked for as a package, a level for each piece, and many levels end in a RecursionError.
+_ZONE: Final = re.compile(r"[A-Za-z0-9_+-]{1,40}(?:/[A-Za-z0-9_+-]{1,40}){0,4}")
+
+
 def _time_zone(value: Any) -> str:
     from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
     name = _text(value)
     try:
+        if not _ZONE.fullmatch(name):
+            raise ZoneInfoNotFoundError
         # UTC needs no database of time zones, which a small machine may lack.
         return name if name == "UTC" else ZoneInfo(name).key
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -374,11 +382,14 @@ def _deaf_after(value: Any) -> timedelta:
     return after
 
 
-# What is shorter can be guessed by trying.
+# As a request's Host has it, without the port and the brackets.
+_HOST_NAME: Final = re.compile(r"[a-z0-9_][a-z0-9_.-]{0,252}|[0-9a-f]*:[0-9a-f]*:[0-9a-f:.]*", re.IGNORECASE | re.ASCII)
 
 
 def _host_names(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(name, str) and name.strip() for name in value):
+    if not isinstance(value, list) or not all(
+        isinstance(name, str) and _HOST_NAME.fullmatch(name.strip()) for name in value
+    ):
         raise ValueError('must be a list of names without a port, such as ["rollbook.example.org"]')
     return tuple(name.strip().lower() for name in value)
 

@@ -59,6 +59,9 @@ def forget(
                 "whom? give --phone, --email, --name, --external-contact, --user, --conversation or --attribute"
             )
         at = to_text(datetime.now(UTC))
+        # Before anybody is erased: their export would be lost.
+        for target in filter(None, (export, html)):
+            request.must_be_no_folder(target)
         if dry_run:
             return _look(settings, as_json, person, at, files)
         return _forget(settings, as_json, person if not resume else None, at, ticket, files)

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from rollbook.genesys.canonical_json import decode
+from rollbook.store.erasure import written_forms
 from rollbook.store.erasure.person import (
-    ADDRESS,
     FEWEST_NATIONAL,
     KEPT_FIELDS,
     LONGEST_CODE,
@@ -35,10 +35,10 @@ from rollbook.store.erasure.person import (
     number_of,
     numbers_within,
     plain,
-    spelled_forms,
     values_of,
 )
 from rollbook.store.erasure.person import Path as FieldPath
+from rollbook.store.erasure.written_forms import TIME_OR_ID
 from rollbook.store.file.errors import StoreUnwritable
 
 log = logging.getLogger(__name__)
@@ -47,11 +47,8 @@ _DIGEST: Final = 16
 _KEY: Final = 32
 # A value that is longer is no name and no id of anybody.
 _LONGEST: Final = 200
-# Most values of a record: a time, an id, a word of the platform's. Names of fields and such words come again and again.
-_TIME_OR_ID: Final = re.compile(
-    r"\d{4}-\d\d-\d\dT[\d:.]+Z|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII
-)
 _DIGITS: Final = re.compile(r"\d(?:[\s().\-/]*\d){4}", re.ASCII)
+# Names of fields and words of the platform's come again and again.
 _REMEMBERED: Final = 20_000
 
 
@@ -150,7 +147,7 @@ class ErasedPeople:
 
     def is_named_by(self, value: str, *, attribute: str | None = None) -> bool:
         """Tell whether a value names one of them. attribute: the name of the participant attribute that it is of."""
-        if _TIME_OR_ID.fullmatch(value) and (attribute is None or "attribute" not in self._kinds):
+        if TIME_OR_ID.fullmatch(value) and (attribute is None or "attribute" not in self._kinds):
             return "external_contact" in self._kinds and self._has("external_contact", value.casefold())
         if attribute is not None or len(value) > _LONGEST:
             return self._names(value, attribute)
@@ -162,14 +159,13 @@ class ErasedPeople:
         return found
 
     def _names(self, value: str, attribute: str | None) -> bool:
-        if len(value) <= _LONGEST and self._is_whole(value, attribute):
-            return True
-        return any(map(self._has_part, spelled_forms(value)))
+        return written_forms.is_named(value, attribute, is_key=self._is_key, has_part=self._has_part)
 
     def _has_part(self, text: str) -> bool:
         """Tell whether an address or a number of theirs is in a text."""
-        addresses = ADDRESS.findall(text) if "email" in self._kinds and "@" in text else ()
-        if any(self._has("email", found.casefold().rstrip(".")) for found in addresses):
+        if "email" in self._kinds and any(
+            self._has("email", found.casefold()) for found in written_forms.email_addresses(text)
+        ):
             return True
         return (
             "phone" in self._kinds
@@ -182,7 +178,9 @@ class ErasedPeople:
             )
         )
 
-    def _is_whole(self, value: str, attribute: str | None) -> bool:
+    def _is_key(self, value: str, attribute: str | None) -> bool:
+        if len(value) > _LONGEST:
+            return False
         if "name" in self._kinds and any(self._has("name", each) for each in names_of(value)):
             return True
         if "external_contact" in self._kinds and self._has("external_contact", external_id_of(value)):

@@ -207,10 +207,15 @@ def _attributes(book: Book, person: Person, found: Found) -> Iterator[float]:
 
 def _letters(book: Book, person: Person, found: Found) -> None:
     after = _LOWEST
-    while rows := book.read_now(lambda db, first: db.execute(_LETTERS, (first, BATCH)).fetchall(), after):
-        for number, payload, error in rows:
-            values = person.spellings(str(payload)) | person.spellings(str(error))
+    while rows := book.read_now(_named_in_letters, person, after):
+        for number, values in rows:
             if values:
                 found.spellings |= values
                 found.dead_letters[str(number)] = set()
         after = rows[-1][0]
+
+
+def _named_in_letters(connection: sqlite3.Connection, person: Person, after: int) -> list[tuple[int, set[str]]]:
+    """What names the person in each of the next letters, of which one at a time is in memory: they may be large."""
+    rows = connection.execute(_LETTERS, (after, BATCH))
+    return [(number, person.spellings(str(payload)) | person.spellings(str(error))) for number, payload, error in rows]

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import starmap
 from typing import Any, Final, NamedTuple, Protocol
-from urllib.parse import unquote
 
 from rollbook.genesys.canonical_json import decode
 from rollbook.genesys.errors import UsageError
+from rollbook.store.erasure import written_forms
 
 # A path of names from a body's root; lists do not count.
 Path = tuple[str, ...]
@@ -26,12 +26,11 @@ _FEWEST_DIGITS: Final = 5
 LONGEST_CODE: Final = 3
 FEWEST_NATIONAL: Final = 8
 _PROBE: Final = 7
-NUMBER_RUN: Final = re.compile(r"(?<!\w)\+?[(\d][\d\s().\-/]*\d", re.ASCII)
-ADDRESS: Final = re.compile(r"""[^\s<>"',;:()\[\]]+@[^\s<>"',;:()\[\]]+""")
+NUMBER_RUN: Final = re.compile(r"(?<![^\W_])\+?\(?\d[\d\s().\-/]*\d", re.ASCII)
 _ASCII: Final = re.compile(r"[!-~]+", re.ASCII)
 _NOT_DIGITS: Final = {code: None for code in range(128) if not chr(code).isdigit()}
-# What divides the address of a page.
-_PARTS_OF_ADDRESS: Final = re.compile(r"[/?&=#]")
+# Where digits and letters may be encoded as those of an address are.
+_ENCODED: Final = re.compile(r"%[0-9a-fA-F]{2}")
 # Telephone numbers with their country's code, as JSON may have them.
 _SMALLEST: Final = 10**7
 _LARGEST: Final = 10**15
@@ -87,8 +86,7 @@ def plain(text: str) -> str:
 
 def address_of(text: str) -> str:
     """An e-mail address as it is compared."""
-    found = ADDRESS.search(text)
-    return found[0].casefold().rstrip(".") if found else ""
+    return next(written_forms.email_addresses(text), "").casefold()
 
 
 def names_of(text: str) -> tuple[str, str]:
@@ -182,7 +180,8 @@ class Person:
         found = []
         for text in (*self._emails, *self._names, *self._ids, *(name for name, _ in self._attributes)):
             longest = max(_ASCII.findall(text), key=len, default="")
-            if len(longest) < 2 or '"' in longest or "\\" in longest:
+            # Of JSON each of these may be escaped.
+            if len(longest) < 2 or any(sign in longest for sign in '"\\/'):
                 return None
             found.append(longest)
         return found
@@ -193,7 +192,7 @@ class Person:
             digits = text.translate(_NOT_DIGITS) if text.isascii() else "".join(filter(str.isdigit, text))
             if any(number.digits[-_PROBE:] in digits for number in self._numbers):
                 return True
-        if self._probes is None or "\\u" in text or "%40" in text:
+        if self._probes is None or "\\u" in text or ("%" in text and _ENCODED.search(text)):
             return self.has_keys_of_content
         if not self._probes:
             return False
@@ -207,7 +206,7 @@ class Person:
         try:
             tree = decode(text)
         except (ValueError, RecursionError):
-            return {*self._parts(text), *self._within(text)}
+            return {*self._parts(text), *self._within(text), *written_forms.keys_within(text, self._is_key)}
         return {value for _, value in self._values(tree)}
 
     def places(self, tree: Any) -> set[Path]:
@@ -216,28 +215,42 @@ class Person:
 
     def is_named_by(self, value: str, *, attribute: str | None = None) -> bool:
         """Tell whether a value names the person. attribute: the name of the participant attribute that it is of."""
-        return (
-            not self._names.isdisjoint(names_of(value))
-            or external_id_of(value) in self._ids
-            or (attribute is not None and self._is_attribute(attribute, value))
-            or any(True for _ in self._parts(value))
+        return written_forms.is_named(value, attribute, is_key=self._is_key, has_part=self._has_part) or any(
+            True for _ in self._within_long(value)
         )
 
     def is_unmistakable(self, spelling: str) -> bool:
         """Tell whether it is a number or an address of theirs: other values may be somebody else's, too."""
         return any(True for _ in self._parts(spelling)) and bool(self._numbers or self._emails)
 
-    def _is_attribute(self, name: str, value: str) -> bool:
-        return attribute_of(name, value) in self._attributes
+    def _is_key(self, value: str, attribute: str | None) -> bool:
+        return (
+            not self._names.isdisjoint(names_of(value))
+            or external_id_of(value) in self._ids
+            or (attribute is not None and attribute_of(attribute, value) in self._attributes)
+        )
 
     def _parts(self, text: str) -> Iterator[str]:
         """Numbers and addresses within a text, and (of one that is long, or holds others) names and ids."""
-        for form in spelled_forms(text):
-            if self._numbers:
-                for run in NUMBER_RUN.findall(form):
-                    yield from self._numbers_in(run)
-            if self._emails and "@" in form:
-                yield from (found for found in ADDRESS.findall(form) if found.casefold().rstrip(".") in self._emails)
+        yield from self._parts_of(text)
+        if written_forms.has_forms(text):
+            for reading in written_forms.readings(text):
+                yield from self._parts_of(reading)
+                yield from self._parts_of(written_forms.divided(reading))
+        yield from self._within_long(text)
+
+    def _has_part(self, text: str) -> bool:
+        return any(True for _ in self._parts_of(text))
+
+    def _parts_of(self, text: str) -> Iterator[str]:
+        """Numbers and addresses of the person within a text, as it is read."""
+        if self._numbers:
+            for run in NUMBER_RUN.findall(text):
+                yield from self._numbers_in(run)
+        if self._emails:
+            yield from (found for found in written_forms.email_addresses(text) if found.casefold() in self._emails)
+
+    def _within_long(self, text: str) -> Iterator[str]:
         if len(text) > 200 or "\n" in text or "{" in text:
             yield from self._within(text)
 
@@ -300,8 +313,3 @@ def values_of(tree: Any, names: Names) -> Iterator[tuple[Path, str]]:
 def _may_be_number(value: float) -> bool:
     """Tell whether a number of a body may be somebody's telephone number: what figures count is smaller."""
     return isinstance(value, int) and _SMALLEST <= value < _LARGEST
-
-
-def spelled_forms(text: str) -> tuple[str, ...]:
-    """A text, and what it says where it is a part of an address of the web."""
-    return (text, _PARTS_OF_ADDRESS.sub(" ", unquote(text))) if "%" in text or "?" in text else (text,)

@@ -119,10 +119,15 @@ def write_export(book: Book, found: Found, target: Path, at: str) -> None:
     write_private(target, _export(book, found, at))
 
 
-def write_private(target: Path, pieces: Iterable[str]) -> None:
-    """Write a file that only its owner reads, whole or not at all. Raises StoreUnwritable."""
+def must_be_no_folder(target: Path) -> None:
+    """Raise UsageError for what no file can be written to: a folder, and an empty text, which is this one."""
     if target.is_dir():
-        raise StoreUnwritable(f"{target} is a folder; name a file")
+        raise UsageError(f"{target} is a folder; give the path of a file")
+
+
+def write_private(target: Path, pieces: Iterable[str]) -> None:
+    """Write a file that only its owner reads, whole or not at all. Raises StoreUnwritable, UsageError."""
+    must_be_no_folder(target)
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
         with suppress(FileNotFoundError):
@@ -141,12 +146,23 @@ def write_private(target: Path, pieces: Iterable[str]) -> None:
 
 def _export(book: Book, found: Found, at: str) -> Iterator[str]:
     yield f'{{"exported_at": {json.dumps(at)}, "conversations": ['
-    comma = ""
+    comma = "\n"
     for stored in conversations_of(book, found):
-        yield f"{comma}\n{json.dumps(stored, ensure_ascii=False)}"
-        comma = ","
-    more = book.read_now(others_of, found)
-    yield f"\n], {json.dumps(more, ensure_ascii=False)[1:]}\n"
+        yield comma
+        yield json.dumps(stored, ensure_ascii=False)
+        comma = ",\n"
+    # A letter at a time, and none copied into a longer text: they may have megabytes.
+    yield '\n], "dead_letters": ['
+    comma = "\n"
+    for number in found.dead_letters:
+        letter = book.read_now(dead_letters.find, int(number))
+        if letter is not None:
+            yield comma
+            yield json.dumps(letter._asdict(), ensure_ascii=False)
+            comma = ",\n"
+    yield '\n], "users": '
+    yield json.dumps(book.read_now(_users_of, found), ensure_ascii=False)
+    yield "}\n"
 
 
 def conversations_of(book: Book, found: Found) -> Iterator[dict[str, Any]]:
@@ -160,6 +176,13 @@ def conversations_of(book: Book, found: Found) -> Iterator[dict[str, Any]]:
 def others_of(connection: sqlite3.Connection, found: Found) -> dict[str, Any]:
     """Dead letters that name the person, and what is stored of them as one of the organisation's own people."""
     letters = [dead_letters.find(connection, int(number)) for number in found.dead_letters]
+    return {
+        "dead_letters": [letter._asdict() for letter in letters if letter is not None],
+        "users": _users_of(connection, found),
+    }
+
+
+def _users_of(connection: sqlite3.Connection, found: Found) -> list[dict[str, Any]]:
     users = []
     for identity in sorted(found.users):
         names = connection.execute(
@@ -171,4 +194,4 @@ def others_of(connection: sqlite3.Connection, found: Found) -> dict[str, Any]:
         users.append(
             {"id": identity, "names": [dict(zip(columns, row, strict=True)) for row in names], "conversations": listed}
         )
-    return {"dead_letters": [letter._asdict() for letter in letters if letter is not None], "users": users}
+    return users

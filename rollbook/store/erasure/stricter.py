@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from rollbook.genesys.canonical_json import decode, spelled
 from rollbook.genesys.named import NameKind
-from rollbook.genesys.privacy.policy import KEEP_ALL, Policy, Treatment, Withheld, is_stricter, parse
+from rollbook.genesys.privacy.policy import KEEP_ALL, Policy, Treatment, is_stricter, parse
 from rollbook.genesys.privacy.redaction import Redactor
 from rollbook.store.book import Book
 from rollbook.store.erasure import erasing
@@ -157,7 +157,8 @@ def _letter(payload: str, redactor: Redactor) -> str:
     if _DONE.fullmatch(payload):
         return payload
     raw = payload.encode(errors="surrogatepass")
+    made = redactor.payload(raw)
     try:
-        return payload if decode(redactor.body(raw)) == decode(raw) else redactor.payload(raw).decode()
-    except (Withheld, ValueError, RecursionError):
-        return redactor.payload(raw).decode()
+        return payload if decode(made) == decode(raw) else made.decode()
+    except (ValueError, RecursionError):
+        return made.decode()

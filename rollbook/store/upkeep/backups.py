@@ -92,7 +92,7 @@ def back_up(
 def _target(store: Path, to: Path, at: datetime) -> Path:
     target = to / file_name(store, at) if to.is_dir() else to
     resolved, own = target.resolve(), store.resolve()
-    if any(resolved == own.with_name(f"{own.name}{suffix}") for suffix in _BESIDE) or _same(target, store):
+    if any(resolved == Path(f"{own}{suffix}") for suffix in _BESIDE) or _same(target, store):
         raise UsageError(f"{to} is the store itself; give the backup another name, or a folder")
     if target.exists() and not target.is_file():
         raise UsageError(f"{to} is no file; give the backup the name of a file or a folder")

@@ -320,6 +320,62 @@ def test_json_inside_a_text_is_opened(outer: Any, inner: Any) -> None:
         assert CANARY.encode() not in work(raw), work.__name__
 
 
+BROKEN = 'line 7: {\\"ani\\": \\"' + CANARY
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2, 5, 9])
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'got {{"ani": "{CANARY}"}} at last',
+        f'two: {{"a": 1}} and {{ "ani" : "{CANARY}"}}',
+        f'an event: "{{\\"ani\\": \\"{CANARY}\\"}}"',
+        f'data={{"x": [{{"{"y" * 150}": {{"notes": "{CANARY}"}}}}]}}',
+        f'got {{"ani": "{CANARY}',
+        BROKEN,
+    ],
+)
+def test_json_behind_other_words_is_opened(text: str, depth: int) -> None:
+    """As a line of a log has it, and that within JSON however often; what cannot be opened is withheld with the rest."""
+    for _ in range(depth):
+        text = json.dumps({"x": text})
+    raw = json.dumps({"zz": text}).encode()
+    for work in (Redactor(STRICT).body, Redactor(STRICT).record, Redactor(STRICT).payload):
+        assert CANARY.encode() not in work(raw), work.__name__
+
+
+@pytest.mark.parametrize("text", ["a {b} c", '{{ "a" }}', "f({x: 1})", 'he said: "so {it} is"', "{", 'no "{" here'])
+def test_words_with_braces_stay(text: str) -> None:
+    """Nothing in them seems to be JSON with names, though another text beside them is."""
+    body = {"x": f"the words: {text}", "y": json.dumps({"z": 1})}
+    assert json.loads(Redactor(STRICT).body(json.dumps(body).encode()))["x"] == body["x"]
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2, 6])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "call\n13175550123 or\tada@example.com",
+        "+13175550123\u00a0ada@example.com",
+        '{"13175550123": "ada@example.com"}',
+        '{"a": "\\u002b13175550123", "b": "ada\\u0040example.com"}',
+        '{"a": "\\u0031\\u0033175550123 \\u0061da@example.com"}',
+        'got {"a": "call\\n13175550123", "b": "\\tada@example.com"}',
+        "line: \\\\u002b13175550123 of ada\\\\u0040example.com",
+        "https://pages.test/?tel=%2B13175550123&m=ada%40example.com",
+        "/?tel=%252B1%20317%20555%200123&m=ada%2540example.com",
+        "/?tel=1+317+555+0123&m=ada@example.com#ada@example.com",
+        "/?tel=%31%33%31%37%35%35%35%30%31%32%33",
+    ],
+)
+def test_numbers_and_addresses_are_taken_out_however_they_are_escaped(text: str, depth: int) -> None:
+    """In JSON within JSON, in addresses of pages, and in names of fields: of a dead letter's texts none is left."""
+    for _ in range(depth):
+        text = json.dumps({"zz": text})
+    left = Redactor(STRICT).payload(json.dumps({"zz": text, text: 1}).encode()).decode()
+    assert not re.search(r"3175|555|0123|example|%33", left), left
+
+
 def test_numbers_and_addresses_are_taken_out_of_a_dead_letter_s_texts() -> None:
     """Nobody knows what its fields mean; ids, times and words stay, so that it can be read and tried again."""
     kept = {
@@ -357,7 +413,22 @@ def test_a_filter_names_nobody_under_a_policy(tmp_path: Path) -> None:
         narrowed(Settings(privacy=STRICT), ended_only=False, filter=ani)
 
 
-@pytest.mark.parametrize("text", ["a." * 100_000, "1-" * 100_000, '{"a":' * 20_000, "a@" * 100_000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "a." * 100_000,
+            "1-" * 100_000,
+            '{"a":' * 20_000,
+            "a@" * 100_000,
+            "x" + '{"' * 100_000,
+            "{ " * 100_000,
+            '" ' * 100_000,
+        ),
+        *("\\" * 100_000, "x" + '{"a":1}' * 20_000, "%31" * 50_000, "1%2" * 50_000, "1\\n" * 50_000, "(" * 100_000),
+        *("%25" * 50_000 + "40", "1" + "\\" * 100_000, 'x{"' + "\\" * 100_000, "u0040" * 50_000),
+    ],
+)
 def test_a_long_text_of_a_dead_letter_costs_its_length(text: str) -> None:
     """Nothing is searched again from every place: this would take minutes."""
     assert Redactor(STRICT).payload(json.dumps({"said": text}).encode())

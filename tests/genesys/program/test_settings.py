@@ -198,6 +198,14 @@ def test_a_filter_may_be_json(tmp_path: Path) -> None:
         ("[genesys]\nregion = ''", ["region"]),
         ("[store]\npath = 5", ["path"]),
         ("not toml", ["rollbook.toml", "TOML"]),
+        *(
+            (f"[views]\ntime_zone = {name!r}", ["[views] time_zone", "Europe/Berlin"])
+            for name in ("Mars/Olympus", "a/" * 2_000 + "a", "../UTC", "/etc/passwd", "zone.tab", "Europe")
+        ),
+        *(
+            (f"[page]\nhosts = [{name!r}]", ["[page] hosts", "without a port"])
+            for name in ("a.example/path", "a.example:8080", "--token", "https://a.example", "a b", "")
+        ),
     ],
 )
 def test_what_has_no_sense_is_named(toml: str, words: list[str], tmp_path: Path) -> None:
@@ -206,6 +214,18 @@ def test_what_has_no_sense_is_named(toml: str, words: list[str], tmp_path: Path)
     for word in words:
         assert word in said
     assert "hunter2" not in said
+
+
+@pytest.mark.parametrize("name", ["America/Argentina/Buenos_Aires", "Etc/GMT+5", "Europe/Berlin", "UTC", "EST5EDT"])
+def test_a_time_zone_has_a_name_of_the_database(name: str, tmp_path: Path) -> None:
+    """Names of one piece, of several, and with a sign are taken."""
+    assert read(tmp_path, f'[views]\ntime_zone = "{name}"').time_zone == name
+
+
+def test_hosts_of_the_page_are_names_or_addresses(tmp_path: Path) -> None:
+    """As a request's Host has them, in small letters, without a port or brackets."""
+    names = ("rollbook.example.org", "ROLLBOOK", "10.0.0.7", "fd00::7", "my_host-2.")
+    assert read(tmp_path, f"[page]\nhosts = {list(names)}").page_hosts == tuple(name.lower() for name in names)
 
 
 def test_the_settings_file_is_found_or_named(tmp_path: Path) -> None:

@@ -64,6 +64,15 @@ async def test_what_somebody_types_is_tried_and_written_without_the_secret(
     assert (settings.api_url, settings.users) == (organisation.env["GENESYSCLOUD_API_URL"], False)
 
 
+@pytest.mark.parametrize("words", [(), ("--overwrite",)])
+@pytest.mark.parametrize("folder", ["", "/", "."])
+def test_a_folder_is_no_settings_file(words: tuple[str, ...], folder: str) -> None:
+    """It is refused in one line, before anybody is asked, whether it may be replaced or not."""
+    ran = command(options.init, [*words, "--region", "us-east-1", "--config", folder])
+    assert (ran.exit_code, ran.output.count("\n")) == (2, 1)
+    assert "is a folder; --config takes the path of a file" in ran.output
+
+
 async def test_a_file_that_is_there_stays_unless_somebody_says_otherwise(
     organisation: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import random
+import re
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import given, settings
@@ -14,12 +18,12 @@ from hypothesis import strategies as st
 from realtime.daemon.retention_keeper import RetentionKeeper
 from rollbook.genesys.messages.details import parse_results
 from rollbook.genesys.messages.notification import Notification, Unreadable, parse_frame
-from rollbook.genesys.privacy.policy import parse
+from rollbook.genesys.privacy.policy import STRICT, parse
 from rollbook.genesys.privacy.redaction import Redactor
 from rollbook.genesys.times import from_text
 from rollbook.store.book import Book
 from rollbook.store.commands.forget import _person
-from rollbook.store.erasure import erased_people, request
+from rollbook.store.erasure import erased_people, request, tombstones
 from rollbook.store.erasure.erased_people import ErasedPeople, digests_of, key_file
 from rollbook.store.erasure.person import Person, number_of, same_number
 from rollbook.store.erasure.retention import KeepingTimes
@@ -132,6 +136,167 @@ def test_a_dead_letter_that_names_her_is_withheld(store: Path, payload: str) -> 
         book.write(events.record, [Unreadable("sqs", payload.encode(), f"bad: {CANARY}", at(90), "x")], LAG).result()
     assert hers(bytes_of(store)) == []
     assert query(store, "SELECT count(*) FROM dead_letters") == [(1,)]
+
+
+# Her keys as addresses of pages and JSON within a text have them.
+ADA = Person(phones=["030 1234567"], emails=["Ada@example.com"], names=["Ada Lovelace"], attributes=[("card", "77")])
+WITHIN = (
+    *("https://a.example/find?tel=+49301234567&x=1", "https://a.example/people/2024/49301234567/12", "/f#030-1234567"),
+    *("https://a.example/?tel=%2B49%2030%20123%204567", "/?to=%2525%252B49301234567", "/?tel=+49+30+1234567"),
+    *("https://49301234567:pw@a.example/", "/?tel=%2b%34%39%33%30%31%32%33%34%35%36%37", "tel=4930123%2D4567;x=1"),
+    *("/customer_49301234567.html", "sip:%2B49301234567@a.example;user=phone", "see https://a.example/49301234567."),
+    *(
+        "https://a.example/users/ada@example.com/edit",
+        "/?m=ada%40example.com",
+        "/?m=%61da@example.com&y",
+        "/#ada@example.com",
+    ),
+    *(
+        "https://ada@example.com@a.example/",
+        "https://ada%40example.com:pw@a.example/",
+        "mailto:ada@example.com?subject=x",
+    ),
+    *(
+        "/?next=https%3A%2F%2Fb.example%2F%3Fm%3Dada%2540example.com%26z",
+        "login=ada@example.com",
+        "a=b&ada@example.com",
+    ),
+    *(
+        "https://a.example/?name=Ada+Lovelace&x",
+        "https://a.example/people/Ada%20Lovelace",
+        "/?n=Lovelace%2C%20Ada",
+        "/?card=77",
+    ),
+    *(
+        json.dumps({"x": "call\n49301234567"}),
+        json.dumps({"x": json.dumps({"y": "call\n49301234567 \tada@example.com"})}),
+    ),
+    *(
+        '{"x": "\\u002b49301234567"}',
+        'got: {"x": "{\\"m\\": \\"ada\\\\u0040example.com\\"}"}',
+        '"\\"\\\\n49301234567\\""',
+    ),
+    *(json.dumps({"who": "Ada Lovelace"}), json.dumps([json.dumps({"who": "Ada Lovelace"})]), json.dumps({"card": 77})),
+    *(
+        json.dumps({"card": "77"}),
+        json.dumps({"url": "https:\\/\\/a.example\\/?m=ada%40example.com"}),
+        '{"x": "Ada Lovelace',
+    ),
+)
+OTHERS = (
+    *(
+        "https://a.example/find?tel=+49301234568",
+        "/people/12/4930/1234567",
+        "/?m=nada%40example.com",
+        "/?card=78",
+        "a/77",
+    ),
+    *("/?m=ada@example.community", "/?name=Ada+Lovelace-King", json.dumps({"x": json.dumps({"y": "x49301234567"})})),
+    *(json.dumps({"other": 77}), "100 % of 40/1234567?", "Ada / Lovelace = ?"),
+)
+
+
+@pytest.mark.parametrize("text", WITHIN)
+def test_each_key_is_known_within_an_address_and_json(text: str) -> None:
+    """By the person and by the digests alike, in JSON with a field of any name, and in what is no JSON."""
+    people = ErasedPeople(KEY, digests_of(ADA, KEY))
+    for raw in (json.dumps({"pageUrl": text}), json.dumps([text], ensure_ascii=False), f"broken {{ {text}"):
+        assert ADA.spellings(raw), raw
+        assert people.are_in(raw), raw
+
+
+# Ways to put a text into another.
+AROUND: tuple[Callable[[str], str], ...] = (
+    lambda text: json.dumps({"k": text}),
+    lambda text: json.dumps([1, text], ensure_ascii=False, separators=(",", ":")),
+    lambda text: json.dumps(json.dumps({"card no": text})),
+    lambda text: json.dumps({"u": text}).replace("+", "\\u002b").replace("@", "\\u0040").replace("/", "\\/"),
+    lambda text: "a line of a log: " + json.dumps({"Card No": text}),
+    lambda text: f"https://a.test/x?Card%20No={quote(text, safe='')}&z=1",
+    lambda text: f"https://a.test/p/{quote(text, safe='@:+')}/e",
+    lambda text: f"/q?card+no={quote_plus(text)}",
+    lambda text: f"https://u.test/#{quote(text, safe='')}",
+)
+SPELLINGS = (
+    (Person(phones=["+49301234567"]), ("+49301234567", "49301234567", "+49 30 1234567", "030-1234567")),
+    (Person(emails=["ada@example.com"]), ("ada@example.com", "Ada@Example.com")),
+    (Person(names=["Ada Lovelace"]), ("Ada Lovelace", "Lovelace, Ada")),
+    (Person(external_contacts=["AB-12"]), ("ab-12",)),
+    (Person(attributes=[("Card No", "77")]), ("77",)),
+)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_key_is_found_in_any_text_within_a_text(seed: int) -> None:
+    """Four addresses, texts of JSON and lines of logs, one within the other; no number or address stays in a letter."""
+    draw = random.Random(seed)
+    for _ in range(60):
+        person, spellings = draw.choice(SPELLINGS)
+        ways = draw.choices(AROUND, k=draw.choice((1, 2, 3, 4)))
+        if person.attributes:
+            ways[0] = draw.choice((AROUND[2], AROUND[4], AROUND[5], AROUND[7]))
+        text = draw.choice(spellings)
+        for way in ways:
+            text = way(text)
+        raw = json.dumps({"conversationId": LATE, "zz": text})
+        assert person.spellings(raw), text
+        assert ErasedPeople(KEY, digests_of(person, KEY)).are_in(raw), text
+        if person.phones or person.emails:
+            left = Redactor(STRICT).payload(raw.encode()).decode()
+            assert not re.search(r"1234567|da(?:@|%(?:25)*40|\\+u0040)ex", left, re.IGNORECASE), text
+
+
+@pytest.mark.parametrize("text", OTHERS)
+def test_others_are_not_found_within_an_address_or_json(text: str) -> None:
+    """One digit, one letter, a value of another name, words beside a slash."""
+    assert not ADA.is_named_by(text)
+    assert not ErasedPeople(KEY, digests_of(ADA, KEY)).is_named_by(text)
+
+
+def test_a_key_within_a_long_text_of_signs_is_looked_for_once(store: Path) -> None:
+    """Each run of signs is read once, however long: texts that took minutes (this test would not end)."""
+    people = ErasedPeople(KEY, digests_of(ADA, KEY))
+    for text in ("(" * 200_000 + "x12345", "a" * 400_000 + " @x 12345", "https://" + "a/" * 50_000, "a@" * 20_000):
+        assert not people.is_named_by(text)
+        assert not ADA.is_named_by(text)
+        assert ADA.is_named_by(f"{text} ada@example.com")
+
+
+def test_no_door_brings_her_back_within_an_address_or_json(tmp_path: Path) -> None:
+    """Details, events and dead letters that are read after the request: what has her key is gone from each."""
+    path = tmp_path / "rollbook.db"
+    ids = [f"7c1f0d6e-52f1-4c1b-9a6c-{number:012d}" for number in range(100, 100 + len(WITHIN))]
+    with Book.open(path, pack="none") as book:
+        request.forget(book, ADA, at(55), by="dpo")
+        read(book, [{**record(each), "pageUrl": text} for each, text in zip(ids, WITHIN, strict=True)], 60)
+        found: list[Any] = [
+            notification(f"8{each[1:]}", {"pageUrl": text, "eventTime": millis(6)})
+            for each, text in zip(ids, WITHIN, strict=True)
+        ]
+        found += [Unreadable("sqs", f"broken {{ {text}".encode(), "x", at(90), text) for text in WITHIN]
+        book.write(events.record, found, LAG).result()
+    bodies = [body for (body,) in query(path, BODIES)] + list(dict(query(path, DETAILS)).values())
+    assert len(bodies) == 2 * len(WITHIN)
+    assert [body for body in bodies if re.search(r"2345|%34|ovelace|da(?:@|%40)|da.{1,9}0040|77\b", body)] == []
+    assert query(path, "SELECT DISTINCT payload FROM dead_letters") == [(tombstones.FORGOTTEN,)]
+
+
+def test_a_request_finds_what_is_stored_within_an_address_or_json(tmp_path: Path) -> None:
+    """Details, events and dead letters that are there when she asks; a name beyond 16 bits too."""
+    path, person = tmp_path / "rollbook.db", Person(phones=ADA.phones, names=["Ada \U0001d4db"], emails=ADA.emails)
+    texts = [text for text in WITHIN if not re.search("ovelace|card", text)]
+    texts.append(json.dumps({"x": json.dumps({"y": "Ada \U0001d4db"})}))
+    with Book.open(path, pack="none") as book:
+        found: list[Any] = [notification(LATE, {"pageUrl": text, "eventTime": millis(6)}) for text in texts]
+        found += [Unreadable("sqs", f"broken {{ {text}".encode(), "x", at(90), text) for text in texts]
+        book.write(events.record, found, LAG).result()
+        ids = [f"7c1f0d6e-52f1-4c1b-9a6c-{number:012d}" for number in range(100, 100 + len(texts))]
+        read(book, [{**record(each), "pageUrl": text} for each, text in zip(ids, texts, strict=True)], 40)
+        numbers = request.forget(book, person, at(55), by="dpo").found.numbers()
+    assert (numbers["details"], numbers["dead_letters"]) == (len(texts), len(texts))
+    bodies = [body for (body,) in query(path, BODIES)] + list(dict(query(path, DETAILS)).values())
+    assert [body for body in bodies if re.search(r"2345|%34|da(?:@|%40)|da.{1,9}0040|d4db", body)] == []
+    assert query(path, "SELECT DISTINCT payload FROM dead_letters") == [(tombstones.FORGOTTEN,)]
 
 
 async def test_what_came_before_it_was_known_whose_it_is_is_erased_by_the_daemon(store: Path) -> None:

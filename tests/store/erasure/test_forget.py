@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from rollbook.commands import cli
 from rollbook.genesys.errors import UsageError
 from rollbook.genesys.messages.details import row_of
 from rollbook.genesys.messages.notification import Notification, Unreadable, parse_frame
@@ -20,7 +22,8 @@ from rollbook.genesys.privacy.personal_fields import PATHS
 from rollbook.store.bodies import dictionaries
 from rollbook.store.bodies.dictionaries import Dictionary
 from rollbook.store.book import Book
-from rollbook.store.erasure import remains, request
+from rollbook.store.erasure import finding, remains, request
+from rollbook.store.erasure.erased_people import key_file
 from rollbook.store.erasure.person import Person
 from rollbook.store.file import connections
 from rollbook.store.file.copying import Manner
@@ -31,6 +34,7 @@ from rollbook.store.tables.conversations import Read
 from rollbook.store.upkeep.backups import back_up
 from rollbook.store.upkeep.restoring import restore
 from tests.helpers.organisation import NOW, WINDOW, at, record
+from tests.helpers.peek import command
 from tests.helpers.whole import rollbook
 
 LAG = timedelta(minutes=10)
@@ -290,6 +294,36 @@ def test_a_look_changes_nothing_and_an_export_has_all(store: Path, tmp_path: Pat
     assert exported["conversations"][0]["details"]["participants"][0]["participantName"] == CANARY
     assert len(exported["conversations"][0]["versions"]) == len(exported["conversations"][0]["events"]) == 1
     assert CANARY in exported["dead_letters"][0]["payload"]
+
+
+def test_an_export_has_a_letter_at_a_time_in_memory(tmp_path: Path) -> None:
+    """Of eight dead letters of a megabyte each, all in the file, no more than a few megabytes."""
+    path, target = tmp_path / "rollbook.db", tmp_path / "her.json"
+    insert = "INSERT INTO dead_letters (source, payload, error, received_at) VALUES ('sqs', ?, 'x', ?)"
+    with Book.open(path, pack="none") as book:
+        letter = f"{NUMBER} \0{'x' * 1_000_000}"
+        book.write(lambda db: db.executemany(insert, [(letter, at(each)) for each in range(8)])).result()
+        found = finding.Found(dead_letters={str(each): set() for each in range(1, 9)})
+        tracemalloc.start()
+        request.write_export(book, found, target, at(55))
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    exported = json.loads(target.read_text())
+    assert [each["payload"] for each in exported["dead_letters"]] == [letter] * 8
+    assert (exported["users"], exported["conversations"], peak < 7_000_000) == ([], [], True)
+
+
+@pytest.mark.parametrize("option", ["--export", "--html"])
+@pytest.mark.parametrize("folder", ["", ".", "/"])
+def test_a_file_that_is_a_folder_is_refused_before_anybody_is_erased(
+    option: str, folder: str, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one line, also where a variable of a script was empty; nothing of the store has changed, and no key is made."""
+    monkeypatch.chdir(tmp_path)
+    before = bytes_of(store)
+    ran = command(cli, ["forget", "--phone", NUMBER, option, folder, "--db", str(store)])
+    assert (ran.exit_code, ran.output) == (2, f"rollbook: {folder or '.'} is a folder; give the path of a file\n")
+    assert (bytes_of(store), key_file(store).exists()) == (before, False)
 
 
 def test_a_backup_is_erased_again_when_it_is_restored(store: Path, tmp_path: Path) -> None:

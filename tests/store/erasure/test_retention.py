@@ -180,6 +180,21 @@ def test_a_stricter_policy_is_applied_to_what_is_there_once(book: Book) -> None:
     assert rows(book, "SELECT details FROM conversations") == before
 
 
+def test_a_stricter_policy_takes_numbers_out_of_letters_as_they_would_come(book: Book) -> None:
+    """Of texts in fields that nobody knows, too, escaped twice; what fits already stays as it was written."""
+    letters = [
+        f'{{"x": "call {NUMBER} back"}}',
+        json.dumps({"y": json.dumps({"z": f"call\n{NUMBER[1:]}"})}),
+        '{ "a": 1 }',
+    ]
+    insert = "INSERT INTO dead_letters (source, payload, error, received_at) VALUES ('sqs', ?, 'x', ?)"
+    book.write(lambda db: db.execute("DELETE FROM dead_letters")).result()
+    book.write(lambda db: db.executemany(insert, [(each, at(7)) for each in letters])).result()
+    stricter.sweep(book, Redactor(parse("strict")), rest=lambda _: None)
+    left = [row[0] for row in rows(book, "SELECT payload FROM dead_letters ORDER BY dead_letter_id")]
+    assert left == ['{"x":"call … back"}', '{"y":"{\\"z\\":\\"call\\\\n…\\"}"}', letters[2]]
+
+
 def test_a_looser_policy_in_between_is_not_forgotten(book: Book) -> None:
     """What was written by it is made to fit as soon as the policy is strict again."""
     strict = parse("strict")
