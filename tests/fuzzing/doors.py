@@ -26,6 +26,8 @@ from rollbook.genesys.messages.notification import Notification, Unreadable, par
 from rollbook.genesys.privacy.policy import STRICT
 from rollbook.genesys.privacy.redaction import Redactor
 from rollbook.store.book import Book
+from rollbook.store.erasure import request
+from rollbook.store.erasure.person import Person
 from rollbook.store.tables import dead_letters, events
 from tests.fuzzing.judge import SECRET, Output
 from tests.fuzzing.mutations import altered, altered_tree
@@ -84,8 +86,18 @@ def calls() -> list[Any]:
     ]
 
 
+_ERASED: Final = Person(
+    phones=["+13175550123"],
+    emails=["ada@example.com"],
+    names=["Ada Lovelace"],
+    external_contacts=["c-1"],
+    attributes=[("a", "b")],
+)
+
+
 class _Shelf:
-    """A store for cases, another after a while. Every second one is under the strict policy."""
+    """A store for cases, another after a while. Every second one is under the strict policy, and in every third one
+    somebody was erased, so that each body is looked through for them."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self._folder, self._name = folder, name
@@ -99,6 +111,8 @@ class _Shelf:
             redactor = Redactor(STRICT) if self._number % 2 == 0 else None
             path = self._folder / f"{self._name}{self._number}.db"
             self._book = Book.open(path, organization=("o", "O"), redactor=redactor)
+            if self._number % 3 == 1:
+                request.forget(self._book, _ERASED, "2030-01-01T00:00:00.000Z", by="somebody")
         self._cases += 1
         return self._book
 

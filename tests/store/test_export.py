@@ -293,6 +293,16 @@ def test_csv_has_a_line_of_names(whole: Path, tmp_path: Path) -> None:
         assert json.loads(next(csv.DictReader(file))["body"]) == {"a": "two\nlines"}
 
 
+@pytest.mark.parametrize("name", ["javascript:alert(1)", "file:lake", "s3:bucket", "a b%20c"])
+@pytest.mark.parametrize("form", list(Format))
+def test_a_folder_has_any_name(few: Path, tmp_path: Path, name: str, form: Format, monkeypatch: Any) -> None:
+    """One that looks like an address is a folder all the same, where the working directory is."""
+    monkeypatch.chdir(tmp_path)
+    run(few, Path(name), "names", form=form)
+    assert [each.name for each in tmp_path.iterdir() if each.is_dir()] == [name]
+    assert (tmp_path / name / "names" / f"part.{form}").stat().st_size > 0
+
+
 def test_packed_bodies_are_plain_in_files(few: Path, tmp_path: Path) -> None:
     """A store whose details are packed is exported to the same bytes as before."""
     run(few, tmp_path / "plain", "details")

@@ -56,7 +56,7 @@ class ParquetPart:
         # Dictionaries of values make a file a little larger, and take a fifth more time; so do the smallest and the
         # largest of each column's texts, by which no reader finds an id (docs/performance.md).
         self._writer = pq.ParquetWriter(
-            path,
+            path.absolute(),  # one with a colon in it is taken for an address, unless it begins at the root
             self._schema,
             compression="zstd",
             compression_level=_LEVEL,
