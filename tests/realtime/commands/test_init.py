@@ -65,7 +65,7 @@ async def test_what_somebody_types_is_tried_and_written_without_the_secret(
 
 
 @pytest.mark.parametrize("words", [(), ("--overwrite",)])
-@pytest.mark.parametrize("folder", ["", "/", "."])
+@pytest.mark.parametrize("folder", ["/", "."])
 def test_a_folder_is_no_settings_file(words: tuple[str, ...], folder: str) -> None:
     """It is refused in one line, before anybody is asked, whether it may be replaced or not."""
     ran = command(options.init, [*words, "--region", "us-east-1", "--config", folder])
