@@ -399,10 +399,11 @@ async def test_the_gate_answers_on_the_port(tmp_path: Path, monkeypatch: pytest.
 async def test_a_ledger_that_does_not_answer_holds_nothing_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever asks is told so after a while, the loop goes on meanwhile, and there is one look however many ask."""
     monkeypatch.setattr(daemon_module, "_LOOKS_WITHIN", 0.01)
-    locked, looks = threading.Event(), []
+    begun, locked, looks = threading.Event(), threading.Event(), []
 
     def slow(db: Any, *, since: str, filter: str) -> dict[str, int]:
         looks.append(since)
+        begun.set()
         locked.wait(20)
         return {"due": 3}
 
@@ -413,6 +414,8 @@ async def test_a_ledger_that_does_not_answer_holds_nothing_up(tmp_path: Path, mo
         assert {(figures.ledger_failing, len(figures.windows_by_verdict)) for figures in answers} == {
             ("no answer for 0 s", 0)
         }
+        # Whoever asks may have been answered before the thread that reads has begun.
+        assert await asyncio.to_thread(begun.wait, 20)
         assert len(looks) == 1
         locked.set()
         while (figures := await daemon.figures()).ledger_failing:
