@@ -7,7 +7,7 @@ does not grow with what is read.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -33,10 +33,17 @@ class Unfinished(NamedTuple):
 
 
 class Content(NamedTuple):
-    """What is in a file that is whole: its bytes, and their SHA-256."""
+    """What is in a file that is whole: its bytes, their SHA-256, its rows, and the values left out, by column."""
 
     size: int
     digest: str
+    rows: int
+    unfit: Mapping[str, int]
+
+
+def path_aside(aside: Path, table: Exported, day: str | None, form: Format) -> Path:
+    """The path under which a file is made."""
+    return aside / f"{table.name}.{day or 'all'}.{form}"
 
 
 class Writing:
@@ -66,7 +73,7 @@ class Writing:
 
     def begin(self, table: Exported, day: str | None) -> Unfinished:
         """A new file, without rows."""
-        path = self._aside / f"{table.name}.{day or 'all'}.{self._form}"
+        path = path_aside(self._aside, table, day, self._form)
         part = parts.opened(path, table, self._form)
         self._open.append(part)
         return Unfinished(path, part)
@@ -83,7 +90,9 @@ class Writing:
         for file in files:
             file.part.close()
             self._open.remove(file.part)
-        return [Content(file.path.stat().st_size, digest_of(file.path)) for file in files]
+        return [
+            Content(file.path.stat().st_size, digest_of(file.path), file.part.rows, file.part.unfit) for file in files
+        ]
 
     def _do(self, work: Callable[[G], T], given: G) -> Future[T]:
         if self._failure is not None:
