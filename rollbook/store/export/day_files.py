@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from rollbook.store.export import day_rows
+from rollbook.store.export.column_reading import Ways
 from rollbook.store.export.column_values import Columns
 from rollbook.store.export.columns import EXPORTED, Exported, Proof
 from rollbook.store.export.day_rows import Day
@@ -80,9 +81,13 @@ def of_day(
     wanted: ExportOptions,
     now: str,
     writing: Writing,
+    ways: Ways,
     progress: Callable[[int], None],
 ) -> Made:
-    """Read a day, and have its files written; none where it is left out. progress: called with the rows read so far."""
+    """Read a day, and have its files written; none where it is left out.
+
+    ways: what the days before have shown; it is changed. progress: called with the rows read so far.
+    """
     with one_moment(connection):
         verdict = view_rows.verdict_of(connection, day.start, day.end, began=True)
         exported = DayExported(day.date, verdict, day.end <= now, unplaced=day_rows.unplaced(connection, day))
@@ -95,7 +100,7 @@ def of_day(
             exported.left_out = True
             return Made(exported, [], writing.end([]))
         files = {table.name: writing.begin(table, day.date) for table in tables}
-        for table, columns in _columns(connection, day, tables):
+        for table, columns in _columns(connection, day, tables, ways):
             writing.write(files[table.name], columns)
             exported.rows += len(columns[0])
             progress(exported.rows)
@@ -119,9 +124,9 @@ def of_no_day(connection: sqlite3.Connection, wanted: ExportOptions, writing: Wr
 
 
 def _columns(
-    connection: sqlite3.Connection, day: Day, tables: Sequence[Exported]
+    connection: sqlite3.Connection, day: Day, tables: Sequence[Exported], ways: Ways
 ) -> Iterator[tuple[Exported, Columns]]:
-    yield from day_rows.of_conversations(connection, day, [table for table in tables if table.by == _START])
+    yield from day_rows.of_conversations(connection, day, [table for table in tables if table.by == _START], ways)
     for table in tables:
         if table.by != _START:
             for columns in day_rows.of_time(connection, day, table):

@@ -17,6 +17,7 @@ from typing import Any, Final
 from rollbook.genesys.errors import UsageError
 from rollbook.genesys.times import Interval, to_text
 from rollbook.store.export import day_files, day_rows, manifest, parts
+from rollbook.store.export.column_reading import Ways
 from rollbook.store.export.columns import Exported
 from rollbook.store.export.day_files import DayExported, ExportOptions, FileMade, Made
 from rollbook.store.export.day_rows import Day
@@ -116,12 +117,14 @@ def export(
 def _made(read: Callable[..., Any], turns: Turns, wanted: ExportOptions, now: str, writing: Writing) -> Iterator[Made]:
     """What is made of each day, and of what has none. No transaction is open while it is put in its place."""
 
+    ways = Ways()
+
     def make(turn: Turn) -> Made:
         def progress(rows: int) -> None:
             turns.count(turn, rows)
             turns.show()
 
-        made: Made = read(day_files.of_day, turn.day, wanted, now, writing, progress)
+        made: Made = read(day_files.of_day, turn.day, wanted, now, writing, ways, progress)
         return made
 
     yield from turns.in_order(make)

@@ -28,6 +28,7 @@ from rollbook.genesys.program.private_process import close_to_others
 from rollbook.genesys.program.process_memory import tune_collector
 from rollbook.store.book import Book
 from rollbook.store.export import day_files
+from rollbook.store.export.column_reading import Ways
 from rollbook.store.export.columns import BY_NAME
 from rollbook.store.export.day_files import DayExported, ExportOptions, FileMade, Made
 from rollbook.store.export.day_rows import Day
@@ -246,10 +247,10 @@ def _make_days(lines: IO[bytes], answers: _Answers) -> NoReturn:
     wanted = ExportOptions([BY_NAME[name] for name in job.tables], job.form, job.settled)
     days: SimpleQueue[Day] = SimpleQueue()
     threading.Thread(target=_receive, args=(lines, days), name="export-days", daemon=True).start()
-    aside = Path(os.fsdecode(job.aside))
+    aside, ways = Path(os.fsdecode(job.aside)), Ways()
     with Book.open(Path(os.fsdecode(job.store)), mode="ro") as book, Writing(aside, job.form) as writing:
         while True:
-            made = book.read_now(day_files.of_day, days.get(), wanted, job.now, writing, answers.count)
+            made = book.read_now(day_files.of_day, days.get(), wanted, job.now, writing, ways, answers.count)
             answers.say(DayRead())
             made.contents.add_done_callback(answers.made(made))
 
