@@ -32,7 +32,7 @@ ROW_ID: Final = "t.id"
 ENOUGH: Final = 20
 _THIN: Final = 10  # of so many rows at most one has a value
 _THICK: Final = 5  # of so many rows more than one has
-_LONG: Final = 150  # characters on the average
+LONG: Final = 150  # characters on the average
 # Bits of a run that say how many numbers follow its first.
 _LENGTH: Final = 12
 # A character that hardly any text has: between texts that are asked for as one.
@@ -152,7 +152,7 @@ class ColumnReader:
         if count >= ENOUGH:
             self._known.add(column)
             filled = count if isinstance(values, EqualTexts) else sum(value is not None for value in values)
-            if size - (count - filled) * len("null,") > max(filled, 1) * _LONG:
+            if size - (count - filled) * len("null,") > max(filled, 1) * LONG:
                 self._ways[column] = Way.LONG
             elif filled * _THIN <= count:
                 self._ways[column] = Way.THIN

@@ -63,11 +63,13 @@ class EqualTexts:
     @classmethod
     def of_json(cls, text: str) -> Self | None:
         """The texts of a JSON array without spaces; None where it has others, or what is escaped."""
-        size = text.find('"', 2) + 2  # of a text with its quotes and its comma
+        width = text.find('"', 2) - 2
+        if width <= 0:
+            return None
+        size = width + 3  # with its quotes and its comma
         count, rest = divmod(len(text) - 1, size)
-        width = size - 3
         quotes = '"' * count
-        if rest or width <= 0 or text[1::size] != quotes or text[width + 2 :: size] != quotes or not text.isascii():
+        if rest or text[1::size] != quotes or text[width + 2 :: size] != quotes or not text.isascii():
             return None
         joined = text[2:-2].replace('","', "")
         # There are no more quotes than these, which begin and end a text each: so all are texts, and of this length.
