@@ -139,9 +139,9 @@ def test_what_it_cannot_do_the_command_does(
     two = by_two(few, tmp_path / "two", "conversations", "metrics")
     assert seen.begun
     assert seen.made == []
-    one = run(few, tmp_path / "one", "conversations", "metrics")
+    alone = run(few, tmp_path / "one", "conversations", "metrics")
     assert content(tmp_path / "two") == content(tmp_path / "one")
-    assert two.as_dict()["days"] == one.as_dict()["days"]
+    assert two.as_dict()["days"] == alone.as_dict()["days"]
 
 
 def test_it_need_not_begin(few: Path, tmp_path: Path, seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
