@@ -151,7 +151,7 @@ class ColumnReader:
         count = len(values)
         if count >= ENOUGH:
             self._known.add(column)
-            filled = count if isinstance(values, EqualTexts) else sum(value is not None for value in values)
+            filled = count - (values.count(None) if isinstance(values, list) else 0)
             if size - (count - filled) * len("null,") > max(filled, 1) * LONG:
                 self._ways[column] = Way.LONG
             elif filled * _THIN <= count:
