@@ -211,9 +211,10 @@ def test_it_ends_with_a_command_that_ends_early(few: Path, tmp_path: Path, seen:
     assert not (tmp_path / "out" / ".export").exists()
 
 
-# The command, which says the number of its second process when the first file is to be put in place, and then waits.
+# The command, which says the number of its second process when the first file is to be put in place, and then waits for
+# the end of its standard input.
 COMMAND = """
-import signal, subprocess, sys
+import subprocess, sys
 from rollbook.store.export import exporting, folder
 from rollbook.commands import main
 
@@ -222,9 +223,10 @@ class Begun(subprocess.Popen):
         super().__init__(*words, **options)
         Begun.number = self.pid
 
-def put(*_):
+def put(*words, put=folder.Folder.put):
     print(Begun.number, flush=True)
-    signal.pause()
+    sys.stdin.read()
+    put(*words)
 
 subprocess.Popen = Begun
 folder.Folder.put = put
@@ -239,25 +241,27 @@ def test_no_process_outlives_a_command_that_is_ended(few: Path, tmp_path: Path, 
     """Ended by a signal, even by one that it does not see: the second process ends too, and the next run ends equal."""
     to = tmp_path / "out"
     words = ["export", "2026-03-28/2026-03-31", "--to", str(to), "--db", str(few), "--format", "ndjson"]
-    command = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", COMMAND, *words, "--table", "metrics"],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         text=True,
-    )
-    try:
+    ) as command:
+        assert command.stdin is not None
         assert command.stdout is not None
+        assert command.stderr is not None
         second = os.pidfd_open(int(command.stdout.readline()))
         try:
             command.send_signal(number)
+            command.stdin.close()
             assert select.select([second], [], [], 60)[0], "the second process goes on"
         finally:
             os.close(second)
-        _, errors = command.communicate(timeout=60)
-    finally:
-        command.kill()
+            command.stdin.close()
+        errors = command.stderr.read()
     assert command.returncode == (-number if number == signal.SIGKILL else 130), errors
     assert "Traceback" not in errors
     assert (to / ".export").exists() is (number == signal.SIGKILL)
@@ -307,7 +311,7 @@ def test_only_some_days_are_made_ahead() -> None:
     ahead = []
     while (turn := turns.take()) is not None:
         ahead.append(turn)
-    assert len(ahead) == 6
+    assert len(ahead) == 5
     for turn in ahead:
         turns.put(turn, made_of(turn))
     in_order = turns.in_order(made_of)
@@ -316,7 +320,7 @@ def test_only_some_days_are_made_ahead() -> None:
     next(in_order)
     turn = turns.take()
     assert turn is not None
-    assert turn.place == 6
+    assert turn.place == 5
     turns.close()
     assert turns.wait() is None
 

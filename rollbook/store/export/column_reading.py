@@ -163,8 +163,8 @@ _ASKED: Final[Mapping[Way, Callable[[str], tuple[str, ...]]]] = {
     Way.THIN: lambda sql: (f"json_group_object({ROW_ID}, {sql}) FILTER (WHERE {sql} IS NOT NULL)",),
     Way.LONG: lambda sql: (
         f"json_group_array({ROW_ID}) FILTER (WHERE {sql} IS NOT NULL)",
-        f"group_concat({sql}, char({ord(_BETWEEN)}))",
-        f"count(*) FILTER (WHERE typeof({sql}) NOT IN ('text', 'null'))",
+        f"group_concat({sql}, char({ord(_BETWEEN)})) FILTER (WHERE {sql} IS NOT NULL)",
+        f"count(*) FILTER (WHERE {sql} IS NOT NULL AND typeof({sql}) <> 'text')",
     ),
 }
 

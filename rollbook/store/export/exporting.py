@@ -8,7 +8,8 @@ does not know yet; the next one finds them the same and says so in it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -102,20 +103,28 @@ def export(
         known = manifest.Manifest.read(place.read(manifest.NAME), organization, f"{place.name}/{manifest.NAME}")
         known.organization = organization or known.organization
         turns = Turns(days, wanted.progress)
-        helped: AbstractContextManager[object] = nullcontext()
+        second = None
         if store is not None and len(days) > 1 and cores() > 1:
-            helped = SecondProcess(store, place.aside, wanted, to_text(now), turns)
+            second = SecondProcess(store, place.aside, wanted, to_text(now), turns)
+
+        def put(made: Made) -> None:
+            _put(made, found, known, place, wanted.form)
+
         try:
-            with Writing(place.aside, wanted.form) as writing, helped:
-                for made in _made(read, turns, wanted, to_text(now), writing):
-                    _put(made, found, known, place, wanted.form)
+            with Writing(place.aside, wanted.form) as writing, second or nullcontext():
+                files = _made(read, turns, wanted, to_text(now), writing)
+                if second is None:
+                    for made in files:
+                        put(made)
+                else:
+                    _put_meanwhile(files, put)
         finally:
             _put_manifest(known, place)
     return found
 
 
 def _made(read: Callable[..., Any], turns: Turns, wanted: ExportOptions, now: str, writing: Writing) -> Iterator[Made]:
-    """What is made of each day, and of what has none. No transaction is open while it is put in its place."""
+    """What is made of each day, and of what has none. No transaction is open when it comes."""
 
     ways = Ways()
 
@@ -129,6 +138,22 @@ def _made(read: Callable[..., Any], turns: Turns, wanted: ExportOptions, now: st
 
     yield from turns.in_order(make)
     yield read(day_files.of_no_day, wanted, writing)
+
+
+def _put_meanwhile(files: Iterator[Made], put: Callable[[Made], None]) -> None:
+    """Put files in their places, one day after the other, while the next is read: a disk takes its time over each.
+
+    For two processes, of which nearly always one reads. One alone reads no day meanwhile, so that there are moments at
+    which nobody reads: then the write-ahead log can begin again.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="export-placer") as thread:
+        before: Future[None] | None = None
+        for made in files:
+            if before is not None:
+                before.result()
+            before = thread.submit(put, made)
+        if before is not None:
+            before.result()
 
 
 def _put(made: Made, found: Export, known: manifest.Manifest, place: ExportPlace, form: Format) -> None:

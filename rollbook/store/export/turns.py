@@ -13,8 +13,8 @@ from typing import Final, NamedTuple
 from rollbook.store.export.day_files import Made
 from rollbook.store.export.day_rows import Day
 
-# Days whose files are made, or in the making, at most: from the next one that is to be put in its place.
-_AHEAD: Final = 6
+# Days whose files are made, or in the making, at most: from the next one on that is handed out.
+_AHEAD: Final = 5
 
 
 class Turn(NamedTuple):
