@@ -89,9 +89,13 @@ def by_two(store: Path, to: Folder | Path, *tables: str, form: Format = Format.N
         )
 
 
-def test_two_processes_make_the_same_bytes(whole: Path, tmp_path: Path, seen: Seen) -> None:
-    """Files, manifest and what the command says are those of one process, of tables, bodies and views."""
-    words, progress = ("tables", "bodies", "queue_intervals", "agent_days"), list[tuple[int, int]]()
+@pytest.mark.parametrize("cores", [2, 4])
+def test_two_processes_make_the_same_bytes(
+    whole: Path, tmp_path: Path, seen: Seen, monkeypatch: pytest.MonkeyPatch, cores: int
+) -> None:
+    """Files, manifest and what the command says are those of one process, with and without cores for more threads."""
+    monkeypatch.setattr(exporting, "cores", lambda: cores)
+    words, progress = ("tables", "bodies", "agent_days"), list[tuple[int, int]]()
     two = by_two(whole, tmp_path / "two", *words, form=Format.PARQUET, progress=lambda *counts: progress.append(counts))
     assert seen.made
     alone = run(whole, tmp_path / "one", *words, form=Format.PARQUET)

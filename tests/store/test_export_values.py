@@ -358,6 +358,18 @@ def test_reading_waits_for_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert file.part.rows == len(given) == 20
 
 
+def test_without_a_thread_pieces_are_written_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing waits, and what fails is raised at once and by every later call."""
+    monkeypatch.setattr(parts, "opened", lambda path, *_: Watched(path, fails=True))
+    with Writing(tmp_path, Format.CSV, apart=False) as here:
+        file = here.begin(EXPORTED[0], None)
+        here.write(file, [[1]])
+        assert file.part.rows == 1
+        for _ in range(2):
+            with pytest.raises(OSError, match="No space left"):
+                here.write(file, [[2]])
+
+
 def test_after_a_failure_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What waits behind what failed is not written either, and every answer is the failure."""
     monkeypatch.setattr(parts, "opened", lambda path, table, _: Watched(path, fails=table is EXPORTED[0]))

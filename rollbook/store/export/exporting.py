@@ -103,15 +103,16 @@ def export(
         known = manifest.Manifest.read(place.read(manifest.NAME), organization, f"{place.name}/{manifest.NAME}")
         known.organization = organization or known.organization
         turns = Turns(days, wanted.progress)
-        second = None
+        second, apart = None, True
         if store is not None and len(days) > 1 and cores() > 1:
-            second = SecondProcess(store, place.aside, wanted, to_text(now), turns)
+            apart = cores() > 2
+            second = SecondProcess(store, place.aside, wanted, to_text(now), turns, apart=apart)
 
         def put(made: Made) -> None:
             _put(made, found, known, place, wanted.form)
 
         try:
-            with Writing(place.aside, wanted.form) as writing, second or nullcontext():
+            with Writing(place.aside, wanted.form, apart=apart) as writing, second or nullcontext():
                 files = _made(read, turns, wanted, to_text(now), writing)
                 if second is None:
                     for made in files:

@@ -47,7 +47,10 @@ _EVERY: Final = 0.2
 
 
 class SecondJob(msgspec.Struct):
-    """All that the second process must know but the days. aside: a folder of its own; paths as the system has them."""
+    """All that the second process must know but the days. aside: a folder of its own; paths as the system has them.
+
+    apart: a thread of its own writes.
+    """
 
     store: bytes
     aside: bytes
@@ -55,6 +58,7 @@ class SecondJob(msgspec.Struct):
     tables: list[str]
     settled: bool
     now: str
+    apart: bool
 
 
 class RowsRead(msgspec.Struct, tag=True):
@@ -103,12 +107,13 @@ def cores() -> int:
 class SecondProcess:
     """The second process, and the thread that gives it days. At the end of `with` both have ended.
 
-    store: the file that is read. aside: the folder in which files are made. now: as API text.
+    store: the file that is read. aside: the folder in which files are made. now: as API text. apart: as for Writing.
     """
 
-    def __init__(self, store: Path, aside: Path, wanted: ExportOptions, now: str, turns: Turns) -> None:
+    def __init__(self, store: Path, aside: Path, wanted: ExportOptions, now: str, turns: Turns, *, apart: bool) -> None:
         self._store, self._aside, self._wanted, self._now = store, aside, wanted, now
         self._turns = turns
+        self._apart = apart
         self._process: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._work, name="export-second", daemon=True)
 
@@ -158,7 +163,7 @@ class SecondProcess:
         wanted = self._wanted
         tables = [table.name for table in wanted.tables]
         paths = os.fsencode(self._store.absolute()), os.fsencode(self._aside)
-        _say(words, SecondJob(*paths, wanted.form, tables, wanted.settled, self._now))
+        _say(words, SecondJob(*paths, wanted.form, tables, wanted.settled, self._now, self._apart))
         while (turn := self._turns.take() or (None if given else self._turns.wait())) or given:
             if turn is None:
                 # Enough is made ahead, or all: the next one can be put in its place when this is whole.
@@ -248,7 +253,10 @@ def _make_days(lines: IO[bytes], answers: _Answers) -> NoReturn:
     days: SimpleQueue[Day] = SimpleQueue()
     threading.Thread(target=_receive, args=(lines, days), name="export-days", daemon=True).start()
     aside, ways = Path(os.fsdecode(job.aside)), Ways()
-    with Book.open(Path(os.fsdecode(job.store)), mode="ro") as book, Writing(aside, job.form) as writing:
+    with (
+        Book.open(Path(os.fsdecode(job.store)), mode="ro") as book,
+        Writing(aside, job.form, apart=job.apart) as writing,
+    ):
         while True:
             made = book.read_now(day_files.of_day, days.get(), wanted, job.now, writing, ways, answers.count)
             answers.say(DayRead())

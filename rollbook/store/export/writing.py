@@ -49,14 +49,15 @@ def path_aside(aside: Path, table: Exported, day: str | None, form: Format) -> P
 class Writing:
     """The thread that writes. At the end of `with` it has ended, and no file is open.
 
-    aside: the folder in which files are made. What fails in the thread is raised by a later call or by the result of
-    `end`, and nothing is written after it.
+    aside: the folder in which files are made. apart: by a thread; else who calls writes: where other processes use the
+    other cores, a thread saves no time and has pieces wait in memory. What fails in the thread is raised by a later
+    call or by the result of `end`, and nothing is written after it.
     """
 
-    def __init__(self, aside: Path, form: Format) -> None:
+    def __init__(self, aside: Path, form: Format, *, apart: bool = True) -> None:
         self._aside = aside
         self._form = form
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="export-writer")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="export-writer") if apart else None
         self._waiting: deque[Future[Any]] = deque()
         self._failure: BaseException | None = None
         self._open: list[FilePart] = []
@@ -65,7 +66,8 @@ class Writing:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._thread.shutdown(cancel_futures=True)
+        if self._thread is not None:
+            self._thread.shutdown(cancel_futures=True)
         for part in self._open:
             # What did not become whole is thrown away, whatever it still says.
             with suppress(Exception):
@@ -97,6 +99,10 @@ class Writing:
     def _do(self, work: Callable[[G], T], given: G) -> Future[T]:
         if self._failure is not None:
             raise self._failure
+        if self._thread is None:
+            done: Future[T] = Future()
+            done.set_result(self._in_turn(work, given))
+            return done
         while len(self._waiting) >= _WAITING:
             self._waiting.popleft().result()
         future = self._thread.submit(self._in_turn, work, given)
