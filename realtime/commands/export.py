@@ -19,7 +19,8 @@ from rollbook.genesys.times import Interval, parse_interval
 from rollbook.store.book import Book
 from rollbook.store.commands.report import keep_view_settings
 from rollbook.store.export.columns import BY_NAME, Exported, TableGroup, chosen
-from rollbook.store.export.exporting import DayExported, Export, ExportOptions
+from rollbook.store.export.day_files import DayExported, ExportOptions
+from rollbook.store.export.exporting import Export
 from rollbook.store.export.exporting import export as export_days
 from rollbook.store.export.folder import ExportPlace, Folder
 from rollbook.store.export.parts import Format
@@ -46,8 +47,12 @@ def export(
         if any(table.group is TableGroup.VIEWS for table in names):
             keep_view_settings(settings, "export")
         with Book.open(settings.store_path, mode="ro") as book, shown() as show:
-            wanted = ExportOptions(names, Format(form), settled, lambda day, rows: show(f"{day}: {rows:,} rows"))
-            found = export_days(book.read_now, asked, _place(to, settings.store_path), wanted, datetime.now(UTC))
+
+            def progress(days: int, rows: int) -> None:
+                show(f"{count(days, 'day')}, {count(rows, 'row')}")
+
+            wanted, place = ExportOptions(names, Format(form), settled, progress), _place(to, settings.store_path)
+            found = export_days(book.read_now, asked, place, wanted, datetime.now(UTC), store=settings.store_path)
         console.show(as_json, found.as_dict, lambda: lines(found))
 
     console.run(work, as_json=as_json)

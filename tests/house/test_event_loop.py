@@ -1,4 +1,4 @@
-"""Code that runs on an event loop does not wait for the store; and every thread and task is on the architecture page."""
+"""Code that runs on an event loop does not wait for the store; and every thread, task and process is on the architecture page."""
 
 import ast
 import re
@@ -10,6 +10,9 @@ from tests.helpers.paths import ROOT
 
 PRODUCT = ["realtime", "reconcile", "rollbook"]
 BEGIN = {"create_task", "ensure_future", "Thread", "ThreadPoolExecutor", "to_thread", "apart", "spawn", "_spawn"}
+PROCESSES = {"Popen", "create_subprocess_exec"}
+# A program of its own, in which no event loop runs.
+SECOND = "rollbook/store/export/second_process.py"
 PLACE = re.compile(r"`([\w/]+\.py)` `([\w.]+)`")
 
 
@@ -79,19 +82,20 @@ def test_no_coroutine_waits_for_the_store() -> None:
 
 
 def test_the_store_is_read_at_once_by_commands_alone() -> None:
-    """`read_now` stands where no event loop runs: in the commands, and in what they alone call."""
+    """`read_now` stands where no event loop runs: in the commands, and in what they alone call or begin."""
     found = {path for path, tree in trees() for _, _, call in calls(tree) if attribute(call.func) == "read_now"}
     assert found
-    assert {path for path in found if "/commands/" not in path and "store/erasure/" not in path} == set()
+    assert {path for path in found if "/commands/" not in path and "store/erasure/" not in path} == {SECOND}
 
 
 def begun() -> set[tuple[str, str]]:
-    """The places at which the product begins a thread or a task: (path, function)."""
-    return {(path, where) for path, tree in trees() for where, _, call in calls(tree) if attribute(call.func) in BEGIN}
+    """The places at which the product begins a thread, a task or a process: (path, function)."""
+    begin = BEGIN | PROCESSES
+    return {(path, where) for path, tree in trees() for where, _, call in calls(tree) if attribute(call.func) in begin}
 
 
-def test_every_thread_and_task_is_on_the_architecture_page() -> None:
+def test_every_thread_task_and_process_is_on_the_architecture_page() -> None:
     """Its table names each place that begins some, and none that does not."""
     page = (ROOT / "docs" / "architecture.md").read_text()
-    table = page.partition("### Threads and tasks")[2].partition("\n#")[0]
+    table = page.partition("### Threads, tasks and processes")[2].partition("\n#")[0]
     assert set(PLACE.findall(table)) == begun()

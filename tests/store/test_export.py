@@ -26,7 +26,8 @@ from rollbook.store.bodies.packing import PackingConnection
 from rollbook.store.book import Book
 from rollbook.store.export import day_rows
 from rollbook.store.export.columns import BY_NAME, EXPORTED, ColumnKind, Exported, chosen, kind_of
-from rollbook.store.export.exporting import Export, ExportOptions, days_of, export, path_of
+from rollbook.store.export.day_files import ExportOptions
+from rollbook.store.export.exporting import Export, days_of, export, path_of
 from rollbook.store.export.folder import Folder, made_aside
 from rollbook.store.export.manifest import Manifest
 from rollbook.store.export.parts import Format

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import errno
 import json
+import re
+import sqlite3
 import threading
 from array import array
 from collections.abc import Mapping
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from rollbook.genesys.times import to_text
 from rollbook.store.book import Book
-from rollbook.store.export import day_rows, parts, writing
-from rollbook.store.export.column_values import Columns, TakenColumn
+from rollbook.store.export import column_reading, day_rows, parts, writing
+from rollbook.store.export.column_reading import Way, Ways
+from rollbook.store.export.column_values import Columns, EqualTexts, TakenColumn
 from rollbook.store.export.columns import BY_NAME, EXPORTED, ColumnKind, Exported, kind_of
 from rollbook.store.export.exporting import path_of
 from rollbook.store.export.folder import ExportFailed
@@ -24,6 +30,7 @@ from rollbook.store.export.parts import Format
 from rollbook.store.export.writing import Unfinished, Writing
 from rollbook.store.file.errors import StoreError
 from rollbook.store.rows.detail_columns import CHILD_TABLES
+from rollbook.store.rows.numbers import SHIFT
 from tests.store.test_export import DATES, content, few, in_order, made, manifest_of, run, shown
 
 __all__ = ("few",)
@@ -34,6 +41,7 @@ ODD = (
     "UPDATE segment_rows SET segment_start = 'soon', segment_end = '2026-03-28T10:00:00+02:00' WHERE id & 7 = 2",
     "UPDATE segment_rows SET wrap_up_code = 'null', queue = 99999999 WHERE id & 7 = 3",
     "UPDATE segment_rows SET session = 77777, wrap_up_note = '[null,\"\\' || char(10, 0, 8232, 128512) WHERE id & 7 = 4",
+    "UPDATE segment_rows SET error_code = 'a' || char(30) || 'b' WHERE id & 7 = 6",
     "UPDATE metric_rows SET value = 9e999 WHERE id & 15 = 1",
     "UPDATE metric_rows SET value = 9223372036854775807, name = '' WHERE id & 15 = 2",
     "UPDATE metric_rows SET value = 9223372036854775808 WHERE id & 15 = 3",
@@ -94,12 +102,14 @@ def parquet_rows(folder: Path, table: Exported) -> list[tuple[Any, ...]]:
     return found
 
 
-@pytest.mark.parametrize("chunk", [3, 500])
+@pytest.mark.parametrize(("chunk", "enough", "long"), [(500, 20, 150), (11, 1, 150), (7, 1, 4)])
 def test_typed_files_have_what_fits_of_odd_values(
-    odd: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int
+    odd: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int, enough: int, long: int
 ) -> None:
-    """Value for value what the views show, and null where the type does not take it, however much is read at a time."""
+    """Value for value what the views show, and null where the type does not take it, in whatever way it is read."""
     monkeypatch.setattr(day_rows, "CHUNK", chunk)
+    monkeypatch.setattr(column_reading, "ENOUGH", enough)
+    monkeypatch.setattr(column_reading, "LONG", long)
     run(odd, tmp_path, *THEIRS, form=Format.PARQUET)
     entries = manifest_of(tmp_path)
     for table in (BY_NAME[name] for name in THEIRS):
@@ -122,8 +132,14 @@ def test_typed_files_have_what_fits_of_odd_values(
     assert any("unfit" in entry for entry in entries.values())
 
 
-def test_other_files_have_odd_values_as_they_are(odd: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("chunk", "enough", "long"), [(500, 20, 150), (7, 1, 4)])
+def test_other_files_have_odd_values_as_they_are(
+    odd: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int, enough: int, long: int
+) -> None:
     """A text where a number belongs, and every digit of a number with a point; what is binary is spelled in base64."""
+    monkeypatch.setattr(day_rows, "CHUNK", chunk)
+    monkeypatch.setattr(column_reading, "ENOUGH", enough)
+    monkeypatch.setattr(column_reading, "LONG", long)
     run(odd, tmp_path, *THEIRS, form=Format.NDJSON)
     spelled = {"/wA=": "ff00", "AA==": "00", "Af8=": "01ff", "/w==": "ff"}
     for table in (BY_NAME[name] for name in THEIRS):
@@ -153,6 +169,120 @@ def test_a_taken_column_has_the_value_of_each_place() -> None:
     assert list(column) == list(column) == ["c", "a", "a", None]
     assert len(column) == 4
     assert list(TakenColumn([], array("i"))) == []
+
+
+JSON_TEXTS = st.text(st.sampled_from('ab",\\[]n\x1e\n é€'), max_size=6) | st.just("null") | st.just('","')
+
+
+@given(st.lists(JSON_TEXTS | st.none() | st.integers(0, 99), max_size=8))
+@example(["abc", "a", "abcde"])
+@example(["", ""])
+@example(["a"])
+@example([12, "ab"])
+def test_texts_of_one_length_are_seen_as_such(values: list[str | int | None]) -> None:
+    """A JSON array is taken for texts of one length where it has nothing else, and nothing that is escaped; never else."""
+    text = json.dumps(values, separators=(",", ":"), ensure_ascii=False)
+    found = EqualTexts.of_json(text)
+    plain = all(isinstance(value, str) and value.isascii() and json.dumps(value)[1:-1] == value for value in values)
+    if plain and values and len({len(str(value)) for value in values}) == 1 and values[0] != "":
+        assert found is not None
+        assert list(found) == values
+        assert len(found) == len(values)
+    else:
+        assert found is None
+
+
+@given(st.lists(st.text("ab\x7f", min_size=3, max_size=3), min_size=1, max_size=30))
+def test_texts_of_one_length_are_typed_like_others(values: list[str]) -> None:
+    """Parquet has the same array of them as of a list."""
+    from rollbook.store.export import parquet
+
+    found = EqualTexts.of_json(json.dumps(values, separators=(",", ":"), ensure_ascii=False))
+    assert found is not None
+    assert parquet._as_array(ColumnKind.TEXT, found).equals(parquet._as_array(ColumnKind.TEXT, values))
+    with pytest.raises(parquet._REFUSED):
+        parquet._as_array(ColumnKind.INTEGER, found)
+
+
+class Asked:
+    """The columns that the statements of a connection ask for, by the way of asking."""
+
+    def __init__(self, path: Path) -> None:
+        self.connection = sqlite3.connect(path, isolation_level=None)
+        self.connection.set_trace_callback(self._take)
+        self.last: dict[Way, set[str]] = {}
+
+    def _take(self, statement: str) -> None:
+        self.last = {
+            Way.WHOLE: set(re.findall(r"json_group_array\((t\.[^()]+)\)(?! FILTER)", statement)),
+            Way.THIN: set(re.findall(r"json_group_object\(t\.id, ([^()]+)\)", statement)),
+            Way.LONG: set(re.findall(r"group_concat\(([^(),]+),", statement)),
+        }
+
+
+def test_a_column_is_asked_for_as_its_rows_have_shown_it(tmp_path: Path) -> None:
+    """What is empty or long in the first rows is asked for so; what fills up is asked for as a whole again."""
+    path = tmp_path / "some.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("CREATE TABLE some_rows (id INTEGER PRIMARY KEY, empty TEXT, number INTEGER, long TEXT, kind TEXT)")
+        db.executemany(
+            "INSERT INTO some_rows VALUES (?, ?, ?, ?, ?)",
+            [
+                (
+                    row << SHIFT,
+                    None if row < 60 else "x",
+                    7 if row % 30 == 1 else None,
+                    "é" * 200 if row % 2 else None,
+                    "k",
+                )
+                for row in range(1, 121)
+            ],
+        )
+    wanted = {
+        't."empty"': ColumnKind.TEXT,
+        't."number"': ColumnKind.INTEGER,
+        't."long"': ColumnKind.TEXT,
+        't."kind"': ColumnKind.TEXT,
+    }
+    asked, ways = Asked(path), Ways()
+    with closing(asked.connection):
+
+        def read(first: int, last: int) -> dict[Way, set[str]]:
+            reader = column_reading.ColumnReader(asked.connection, ways)
+            found = reader.columns(wanted, "some_rows", "id", column_reading.runs(range(first, last)))
+            names = ", ".join(wanted)
+            query = f"SELECT {names} FROM some_rows t WHERE id >> {SHIFT} BETWEEN {first} AND {last - 1} ORDER BY id"
+            last_asked = asked.last
+            assert list(zip(*found.values(), strict=True)) == asked.connection.execute(query).fetchall()
+            return last_asked
+
+        whole = {*wanted}
+        assert read(1, 10)[Way.WHOLE] == whole  # too few to know anything
+        assert read(1, 40)[Way.WHOLE] == whole
+        shown = {Way.WHOLE: {"t.id", 't."kind"'}, Way.THIN: {'t."empty"', 't."number"'}, Way.LONG: {'t."long"'}}
+        assert read(40, 60) == shown
+        assert read(50, 100) == shown
+        filled = {Way.WHOLE: {"t.id", 't."kind"', 't."empty"'}, Way.THIN: {'t."number"'}, Way.LONG: {'t."long"'}}
+        assert read(60, 121) == filled
+        asked.connection.execute("UPDATE some_rows SET long = CAST(long AS BLOB) WHERE id % 3 = 0")
+        read(60, 121)
+        asked.connection.execute("UPDATE some_rows SET long = long || char(30)")
+        ways["some_rows", 't."long"'] = Way.LONG
+        read(60, 121)
+        assert 't."long"' in read(60, 121)[Way.WHOLE]
+
+
+def test_runs_have_every_number_in_its_order(tmp_path: Path) -> None:
+    """Numbers that follow each other are read as one run, as long as there is room for its length."""
+    path = tmp_path / "some.db"
+    numbers = [5, 6, 7, 3, 4, 100, 99, 98, *range(1000, 11_000), 11_001]
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("CREATE TABLE some_rows (number INTEGER PRIMARY KEY)")
+        db.executemany("INSERT INTO some_rows VALUES (?)", [(number,) for number in sorted(numbers)])
+        reader = column_reading.ColumnReader(db, Ways())
+        found = reader.rows("t.number", "some_rows", "number", column_reading.runs(numbers)).fetchall()
+    assert [row[0] for row in found] == numbers
+    assert len(json.loads(column_reading.runs(numbers))) == 9
 
 
 # The thread that writes
@@ -226,6 +356,18 @@ def test_reading_waits_for_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         reading.join(30)
         assert thread.end([file]).result()[0].size == 0
     assert file.part.rows == len(given) == 20
+
+
+def test_without_a_thread_pieces_are_written_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing waits, and what fails is raised at once and by every later call."""
+    monkeypatch.setattr(parts, "opened", lambda path, *_: Watched(path, fails=True))
+    with Writing(tmp_path, Format.CSV, apart=False) as here:
+        file = here.begin(EXPORTED[0], None)
+        here.write(file, [[1]])
+        assert file.part.rows == 1
+        for _ in range(2):
+            with pytest.raises(OSError, match="No space left"):
+                here.write(file, [[2]])
 
 
 def test_after_a_failure_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,32 +11,27 @@ import json
 import sqlite3
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
-import msgspec
-
 from rollbook.store.bodies import packing
-from rollbook.store.export.column_values import Column, Columns, IntegerColumn, TakenColumn
+from rollbook.store.export.column_reading import ROW_ID, ColumnReader, Ways, runs
+from rollbook.store.export.column_values import Column, Columns, IntegerColumn, SharedValues, TakenColumn
 from rollbook.store.export.columns import ColumnKind, Exported, TableGroup, kind_of
 from rollbook.store.rows.detail_columns import CHILD_TABLES, ChildTable, column, column_of
 from rollbook.store.rows.numbers import LAST_PLACE, SHIFT
 
-# A value that its column's type does not take (a number with a point, a BLOB) is refused, and the rows are fetched.
-_INTEGERS: Final = msgspec.json.Decoder(list[int | str | None]).decode
-_TEXTS: Final = msgspec.json.Decoder(list[str | None]).decode
 # Conversations that are read at a time, and rows of what is not theirs: what is in memory of a day.
 CHUNK: Final = 500
 # Rows of whole bodies that are in memory at a time; each may have megabytes.
 BODIES: Final = 100
-# Of a child row: its conversation's number, its place among the rows of its table, the ids of its session's and of its
-# participant's rows.
+# Of a child row: its conversation's number, the ids of its session's and of its participant's rows.
 _NUMBER: Final = f"t.id >> {SHIFT}"
-_PLACE: Final = f"t.id & {LAST_PLACE}"
 _SESSION: Final = f"(t.id & ~{LAST_PLACE}) | t.session"
 _PARTICIPANT: Final = f"(t.id & ~{LAST_PLACE}) | t.participant"
 _KEY: Final = "t.number"  # of what has a row for each conversation
 _QUEUE: Final = 't."queue"'
+_PARTICIPANT_ID: Final = 't."participant_id"'
+_SESSION_ID: Final = 't."session_id"'
 _EACH_DAY: Final = ' FROM {table} WHERE "{by}" >= ? AND "{by}" < ? ORDER BY '
 
 
@@ -48,23 +43,28 @@ class Day(NamedTuple):
     end: str
 
 
+class _SessionPlaces(dict[int, int]):
+    """Places of sessions by the ids of their rows. missed: a row was asked for that there is not; it has the last."""
+
+    missed = False
+
+    def __missing__(self, row: int) -> int:
+        self.missed = True
+        return len(self)
+
+
 class _Sessions(NamedTuple):
     """The sessions of some conversations, as columns, in the order of their rows; and at the end one that is nobody's.
 
     places: where a session is in them, by its row's id.
     """
 
-    places: dict[int | None, int]
-    participant: Sequence[int | None]
-    position: Sequence[int | None]
-    participant_id: Sequence[str | None]
-    session_id: Sequence[str | None]
-
-    def taken(self, rows: Column) -> list[TakenColumn]:
-        """The columns for these, by the ids of their rows; of a row that there is not, the last."""
-        nobody = len(self.session_id) - 1
-        places = array("i", [self.places.get(row, nobody) for row in rows])
-        return [TakenColumn(values, places) for values in self[1:]]
+    places: _SessionPlaces
+    conversation_id: SharedValues
+    participant: SharedValues
+    position: SharedValues
+    participant_id: SharedValues
+    session_id: SharedValues
 
 
 def first_day(connection: sqlite3.Connection) -> str | None:
@@ -88,18 +88,21 @@ def unplaced(connection: sqlite3.Connection, day: Day) -> int:
 
 
 def of_conversations(
-    connection: sqlite3.Connection, day: Day, tables: Sequence[Exported]
+    connection: sqlite3.Connection, day: Day, tables: Sequence[Exported], ways: Ways | None = None
 ) -> Iterator[tuple[Exported, Columns]]:
-    """The rows of what started on a day, of tables that go with their conversations."""
+    """The rows of what started on a day, of tables that go with their conversations.
+
+    ways: what other days have shown of how columns are best asked for; this day adds to it.
+    """
     found = connection.execute(
         "SELECT number FROM conversation_rows WHERE conversation_start >= ? AND conversation_start < ?"
         " ORDER BY conversation_start, number",
         day[1:],
     )
     numbers = array("q", (row[0] for row in found))
-    texts = _Texts(connection)
+    texts, reader = _Texts(connection), ColumnReader(connection, {} if ways is None else ways)
     for at in range(0, len(numbers), CHUNK):
-        chunk = _Chunk(connection, numbers[at : at + CHUNK], texts)
+        chunk = _Chunk(connection, numbers[at : at + CHUNK], texts, reader)
         for table in tables:
             for columns in chunk.columns(table):
                 yield table, columns
@@ -173,17 +176,22 @@ class _Texts(dict[int | None, str | None]):
 class _Chunk:
     """Some of a day's conversations, by their numbers, and what their rows refer to.
 
-    runs: as JSON, the numbers that follow each other: their rows lie together and are read in one go.
+    Rows of numbers that follow each other lie together, and are read in one go.
     """
 
-    def __init__(self, connection: sqlite3.Connection, numbers: Sequence[int], texts: _Texts) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, numbers: Sequence[int], texts: _Texts, reader: ColumnReader
+    ) -> None:
         self._connection = connection
         self._texts = texts
-        self._runs = json.dumps(_runs(numbers))
+        self._reader = reader
+        self._runs = runs(numbers)
         wanted = {_KEY: ColumnKind.INTEGER, "t.conversation_id": ColumnKind.TEXT}
         known, ids = self._in_columns(wanted, "conversation_ids", "number").values()
-        self._ids: list[str] = list(ids)
+        self._ids = SharedValues(ids)
         self._places: dict[int, int] = {number: place for place, number in enumerate(known)}
+        # The id of each participant, by its row's; what is read for their own tables is not read again.
+        self._participants: dict[int, str | None] | None = None
         self._sessions: _Sessions | None = None
 
     def columns(self, table: Exported) -> Iterator[Columns]:
@@ -206,76 +214,70 @@ class _Chunk:
             rows, key, order = _BY_NUMBER[table.name]
             columns = [f't."{name}"' for name in table.columns[1:]]
             columns = [_READ_AT if (table.name, name) == ("details", 't."read_at"') else name for name in columns]
-            found = self._rows(", ".join(["t.number", *columns]), rows, key, order)
+            found = self._reader.rows(", ".join(["t.number", *columns]), rows, key, self._runs, order)
             for part in _in_parts(self._connection, found, table):
                 yield [self._ids_of(part[0]), *part[1:]]
 
     def _ids_of(self, numbers: Iterable[int]) -> TakenColumn:
         return TakenColumn(self._ids, array("i", [self._places[number] for number in numbers]))
 
-    def _rows(self, columns: str, rows: str, key: str, order: str = "") -> sqlite3.Cursor:
-        """Rows of these conversations. key: the column that has their number, or begins with it."""
-        first, last = ("json_extract(j.value, '$[0]')", "json_extract(j.value, '$[1]')")
-        if key == "id":
-            first, last = f"({first} << {SHIFT})", f"({last} << {SHIFT}) + {LAST_PLACE}"
-        query = f"SELECT {columns} FROM json_each(?) j CROSS JOIN {rows} t ON t.{key} BETWEEN {first} AND {last}"
-        return self._connection.execute(f"{query} ORDER BY j.key, {order}" if order else query, (self._runs,))
-
     def _child(self, table: Exported, child: ChildTable) -> Iterator[Columns]:
         where = _WHERE.get(table.name, _IN_A_SESSION)
-        wanted = {_NUMBER: ColumnKind.INTEGER, **dict.fromkeys(where.wanted, ColumnKind.INTEGER)}
+        wanted = dict.fromkeys(where.wanted, ColumnKind.INTEGER)
         wanted |= {f't."{column_of(table.name, of)}"': kind_of(table.name, column(of)) for of in child.fields}
         if table.name == "segments":
             wanted[_QUEUE] = ColumnKind.INTEGER
         found = self._in_columns(wanted, child.rows)
-        if not len(found[_NUMBER]):
+        if not len(next(iter(found.values()))):
             return
         if table.name == "segments":
             found[_QUEUE] = [self._texts[number] for number in found[_QUEUE]]
-        ids = self._ids_of(found.pop(_NUMBER))
-        placed = where.columns(self, *(found.pop(name) for name in where.wanted))
-        yield [ids, *placed, *found.values()]
+        before = where.columns(self, child, found)
+        yield [*before, *(values for sql, values in found.items() if sql not in where.wanted)]
 
     def _in_columns(self, wanted: Mapping[str, ColumnKind], rows: str, key: str = "id") -> dict[str, Column]:
-        """Columns of rows, all of one length, by the SQL that makes them. rows, key: as for `_rows`.
+        return self._reader.columns(wanted, rows, key, self._runs)
 
-        SQLite makes each a JSON array, and msgspec a list of that, in half the time in which its rows would be fetched
-        and turned (docs/performance.md). Numbers with a point lose digits on that way: columns that may have some are
-        fetched, and all of them where one has what JSON has not.
-        """
-        real = [sql for sql, kind in wanted.items() if kind is ColumnKind.REAL]
-        with suppress(sqlite3.Error, msgspec.DecodeError):
-            found = self._from_json({sql: kind for sql, kind in wanted.items() if sql not in real}, rows, key)
-            if real:
-                found |= self._fetched(real, rows, key)
-            return {sql: found[sql] for sql in wanted}
-        return self._fetched(list(wanted), rows, key)
+    def of_conversations(self, rows: Column) -> TakenColumn:
+        """The ids of the conversations that rows belong to, by the rows' ids."""
+        return self._ids_of([row >> SHIFT for row in rows])
 
-    def _from_json(self, wanted: Mapping[str, ColumnKind], rows: str, key: str) -> dict[str, Column]:
-        arrays = ", ".join(f"json_group_array({sql})" for sql in wanted)
-        texts = self._rows(arrays, rows, key).fetchone()
-        return {
-            sql: IntegerColumn(_INTEGERS(text)) if kind is ColumnKind.INTEGER else _TEXTS(text)
-            for (sql, kind), text in zip(wanted.items(), texts, strict=True)
-        }
+    def of_sessions(self, child: ChildTable, rows: Column) -> list[TakenColumn]:
+        """The columns of sessions, by the ids of their rows; of a row that there is not, those of nobody."""
+        sessions = self._sessions or self.keep_sessions()
+        sessions.places.missed = False
+        places = array("i", map(sessions.places.__getitem__, rows))
+        ids = TakenColumn(sessions.conversation_id, places)
+        if sessions.places.missed:
+            (numbers,) = self._in_columns({_NUMBER: ColumnKind.INTEGER}, child.rows).values()
+            ids = self._ids_of(numbers)
+        return [ids, *(TakenColumn(values, places) for values in sessions[2:])]
 
-    def _fetched(self, wanted: Sequence[str], rows: str, key: str) -> dict[str, Column]:
-        fetched = self._rows(", ".join(wanted), rows, key).fetchall()
-        return dict(zip(wanted, zip(*fetched, strict=True) if fetched else [()] * len(wanted), strict=True))
+    def keep_participants(self, found: Mapping[str, Column] | None = None) -> dict[int, str | None]:
+        """Keep the ids of participants. found: columns of their table, where it has been read."""
+        wanted = {ROW_ID: ColumnKind.INTEGER, _PARTICIPANT_ID: ColumnKind.TEXT}
+        found = found or self._in_columns(wanted, "participant_rows")
+        self._participants = dict(zip(found[ROW_ID], found[_PARTICIPANT_ID], strict=True))
+        return self._participants
 
-    def sessions(self) -> _Sessions:
-        """The sessions of these conversations."""
-        if self._sessions is None:
-            integer, text = ColumnKind.INTEGER, ColumnKind.TEXT
-            rows, ids = self._in_columns({"t.id": integer, "t.participant_id": text}, "participant_rows").values()
-            participants = dict(zip(rows, ids, strict=True))
-            wanted = {"t.id": integer, _PARTICIPANT: integer, "t.participant": integer, "t.position": integer}
-            found = self._in_columns({**wanted, "t.session_id": text}, "session_rows")
-            rows, of, *columns = found.values()
-            participant, position, session_id = ([*values, None] for values in columns)
-            participant_id = [*(participants.get(row) for row in of), None]
-            places = {row: place for place, row in enumerate(rows)}
-            self._sessions = _Sessions(places, participant, position, participant_id, session_id)
+    def keep_sessions(self, found: Mapping[str, Column] | None = None) -> _Sessions:
+        """Keep the sessions. found: columns of their table, where it has been read."""
+        if found is None:
+            wanted = dict.fromkeys(_OF_SESSION, ColumnKind.INTEGER)
+            found = self._in_columns({**wanted, _SESSION_ID: ColumnKind.TEXT}, "session_rows")
+        participants = self._participants
+        if participants is None:
+            participants = self.keep_participants()
+        rows, of, *columns = (found[sql] for sql in (*_OF_SESSION, _SESSION_ID))
+        participant, position, session_id = (SharedValues([*values, None]) for values in columns)
+        self._sessions = _Sessions(
+            _SessionPlaces(zip(rows, range(len(rows)), strict=True)),
+            SharedValues([*self.of_conversations(rows), None]),
+            participant,
+            position,
+            SharedValues([*(participants.get(row) for row in of), None]),
+            session_id,
+        )
         return self._sessions
 
 
@@ -283,35 +285,44 @@ class _Chunk:
 
 
 class _Where(NamedTuple):
-    """A table's columns of that kind. wanted: what they are made of, as SQL: whole numbers, given to `columns`."""
+    """A table's columns of that kind. wanted: what they are made of, as SQL: whole numbers."""
 
     wanted: tuple[str, ...]
-    columns: Callable[..., Columns]
+    columns: Callable[[_Chunk, ChildTable, Mapping[str, Column]], Columns]
 
 
-def _in_a_conversation(_: _Chunk, place: Column) -> Columns:
-    return [place]
+def _in_a_conversation(chunk: _Chunk, _: ChildTable, found: Mapping[str, Column]) -> Columns:
+    rows = found[ROW_ID]
+    return [chunk.of_conversations(rows), IntegerColumn(row & LAST_PLACE for row in rows)]
 
 
-def _a_session(chunk: _Chunk, participant: Column, position: Column) -> Columns:
+def _a_participant(chunk: _Chunk, child: ChildTable, found: Mapping[str, Column]) -> Columns:
+    chunk.keep_participants(found)
+    return _in_a_conversation(chunk, child, found)
+
+
+def _a_session(chunk: _Chunk, _: ChildTable, found: Mapping[str, Column]) -> Columns:
     # The rows are the sessions, in the same order.
-    return [participant, position, chunk.sessions().participant_id[:-1]]
+    participant_id = chunk.keep_sessions(found).participant_id[:-1]
+    return [chunk.of_conversations(found[ROW_ID]), found["t.participant"], found["t.position"], participant_id]
 
 
-def _in_a_session(chunk: _Chunk, session: Column, position: Column) -> Columns:
-    participant, its_position, *ids = chunk.sessions().taken(session)
-    return [participant, its_position, position, *ids]
+def _in_a_session(chunk: _Chunk, child: ChildTable, found: Mapping[str, Column]) -> Columns:
+    id_, participant, its_position, *ids = chunk.of_sessions(child, found[_SESSION])
+    return [id_, participant, its_position, found["t.position"], *ids]
 
 
-def _a_flow(chunk: _Chunk, session: Column) -> Columns:
-    return chunk.sessions().taken(session)
+def _a_flow(chunk: _Chunk, child: ChildTable, found: Mapping[str, Column]) -> Columns:
+    return chunk.of_sessions(child, found[ROW_ID])
 
 
+_OF_SESSION: Final = (ROW_ID, _PARTICIPANT, "t.participant", "t.position")
 _IN_A_SESSION: Final = _Where((_SESSION, "t.position"), _in_a_session)
 _WHERE: Final = {
-    "sessions": _Where(("t.participant", "t.position"), _a_session),
-    "flows": _Where(("t.id",), _a_flow),
-    **dict.fromkeys(("participants", "evaluations", "surveys", "resolutions"), _Where((_PLACE,), _in_a_conversation)),
+    "participants": _Where((ROW_ID,), _a_participant),
+    "sessions": _Where(_OF_SESSION, _a_session),
+    "flows": _Where((ROW_ID,), _a_flow),
+    **dict.fromkeys(("evaluations", "surveys", "resolutions"), _Where((ROW_ID,), _in_a_conversation)),
 }
 _READ_AT: Final = "(SELECT read_at FROM conversation_rows c WHERE c.number = t.number)"
 # table → (the table with its rows, the column of the number, the order of a run's rows where the number is not enough)
@@ -321,14 +332,3 @@ _BY_NUMBER: Final = {
     "details": ("detail_rows", "number", ""),
     "conversation_versions": ("version_rows", "number", "t.number, t.read_at"),
 }
-
-
-def _runs(numbers: Sequence[int]) -> list[list[int]]:
-    """The numbers as [first, last] of those that follow each other, in the same order."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][1] + 1:
-            runs[-1][1] = number
-        else:
-            runs.append([number, number])
-    return runs

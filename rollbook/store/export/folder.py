@@ -104,7 +104,8 @@ def made_aside(place: ExportPlace) -> Iterator[None]:
     ):
         try:
             shutil.rmtree(aside, ignore_errors=True)
-            aside.mkdir(mode=0o700)
+            # The second process of a run that was killed just now may make a file in its own folder there once more.
+            aside.mkdir(mode=0o700, exist_ok=True)
             yield
         except OSError as error:
             where = f" ({error.filename})" if error.filename else ""

@@ -7,6 +7,8 @@ pyarrow.
 
 from __future__ import annotations
 
+import os
+from array import array
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,9 +17,12 @@ from typing import Any, Final
 from rollbook.genesys.errors import UsageError
 from rollbook.genesys.program.process_memory import keep_freed
 from rollbook.genesys.times import normalize
-from rollbook.store.export.column_values import Column, Columns, IntegerColumn, TakenColumn
+from rollbook.store.export.column_values import Column, Columns, EqualTexts, IntegerColumn, SharedValues, TakenColumn
 from rollbook.store.export.columns import ColumnKind, Exported, kind_of
 
+# The system's allocator: Arrow's own keeps what it was given, 50 MB of an export (docs/performance.md). Arrow asks for
+# this when it is loaded; who has set it wants it so.
+os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 try:
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -28,8 +33,6 @@ except ImportError as error:
         " --format csv or ndjson"
     ) from None
 
-# The system's allocator: Arrow's own keeps what it was given, 40 MB of an export (docs/performance.md).
-pa.set_memory_pool(pa.system_memory_pool())
 keep_freed()
 # Bytes of columns in memory that become a row group.
 _GROUP_BYTES: Final = 8_000_000
@@ -41,6 +44,9 @@ _TYPES: Final[Mapping[ColumnKind, Any]] = {
     ColumnKind.REAL: pa.float64(),
     ColumnKind.TEXT: pa.string(),
 }
+# Where texts of one length end, by that: the same for all columns.
+_ENDS: Final[dict[int, array[int]]] = {}
+_SPELLED: Final = (ColumnKind.TEXT, ColumnKind.TIME)
 _REFUSED: Final = (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, UnicodeError)
 
 
@@ -103,12 +109,36 @@ class ParquetPart:
 
 def _as_array(kind: ColumnKind, column: Column) -> Any:
     if isinstance(column, TakenColumn):
+        if column.values == [None]:
+            return pa.nulls(len(column), _TYPES[kind])
         places = pa.Array.from_buffers(pa.int32(), len(column), [None, pa.py_buffer(column.places)])
-        return _typed(kind, column.values).take(places)
+        return _shared(kind, column.values).take(places)
+    if isinstance(column, EqualTexts):
+        # No text is a number here, whatever Arrow would make of it.
+        return pc.cast(_equal(column), _TYPES[kind]) if kind in _SPELLED else _typed(kind, list(column))
     if kind is ColumnKind.INTEGER and not isinstance(column, IntegerColumn) and any(map(_has_point, column)):
         # pyarrow would cut it off, and make some number of one that is infinite.
         raise pa.ArrowInvalid
     return _typed(kind, column)
+
+
+def _equal(column: EqualTexts) -> Any:
+    """Texts of one length as Arrow has them: where each begins, and all of them one after the other."""
+    count, width = len(column), column.width
+    ends = _ENDS.get(width)
+    if ends is None or len(ends) <= count:
+        ends = _ENDS[width] = array("i", range(0, width * (count + 1), width))
+    data = [None, pa.py_buffer(ends).slice(0, (count + 1) * ends.itemsize), pa.py_buffer(column.joined.encode())]
+    return pa.Array.from_buffers(pa.string(), count, data)
+
+
+def _shared(kind: ColumnKind, values: Column) -> Any:
+    """The values of a column, typed once for all columns that are taken from them."""
+    if not isinstance(values, SharedValues):
+        return _typed(kind, values)
+    if kind not in values.typed:
+        values.typed[kind] = _typed(kind, values)
+    return values.typed[kind]
 
 
 def _has_point(value: Any) -> bool:

@@ -7,7 +7,7 @@ does not grow with what is read.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -33,23 +33,31 @@ class Unfinished(NamedTuple):
 
 
 class Content(NamedTuple):
-    """What is in a file that is whole: its bytes, and their SHA-256."""
+    """What is in a file that is whole: its bytes, their SHA-256, its rows, and the values left out, by column."""
 
     size: int
     digest: str
+    rows: int
+    unfit: Mapping[str, int]
+
+
+def path_aside(aside: Path, table: Exported, day: str | None, form: Format) -> Path:
+    """The path under which a file is made."""
+    return aside / f"{table.name}.{day or 'all'}.{form}"
 
 
 class Writing:
     """The thread that writes. At the end of `with` it has ended, and no file is open.
 
-    aside: the folder in which files are made. What fails in the thread is raised by a later call or by the result of
-    `end`, and nothing is written after it.
+    aside: the folder in which files are made. apart: by a thread; else who calls writes: where other processes use the
+    other cores, a thread saves no time and has pieces wait in memory. What fails in the thread is raised by a later
+    call or by the result of `end`, and nothing is written after it.
     """
 
-    def __init__(self, aside: Path, form: Format) -> None:
+    def __init__(self, aside: Path, form: Format, *, apart: bool = True) -> None:
         self._aside = aside
         self._form = form
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="export-writer")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="export-writer") if apart else None
         self._waiting: deque[Future[Any]] = deque()
         self._failure: BaseException | None = None
         self._open: list[FilePart] = []
@@ -58,7 +66,8 @@ class Writing:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._thread.shutdown(cancel_futures=True)
+        if self._thread is not None:
+            self._thread.shutdown(cancel_futures=True)
         for part in self._open:
             # What did not become whole is thrown away, whatever it still says.
             with suppress(Exception):
@@ -66,7 +75,7 @@ class Writing:
 
     def begin(self, table: Exported, day: str | None) -> Unfinished:
         """A new file, without rows."""
-        path = self._aside / f"{table.name}.{day or 'all'}.{self._form}"
+        path = path_aside(self._aside, table, day, self._form)
         part = parts.opened(path, table, self._form)
         self._open.append(part)
         return Unfinished(path, part)
@@ -83,11 +92,17 @@ class Writing:
         for file in files:
             file.part.close()
             self._open.remove(file.part)
-        return [Content(file.path.stat().st_size, digest_of(file.path)) for file in files]
+        return [
+            Content(file.path.stat().st_size, digest_of(file.path), file.part.rows, file.part.unfit) for file in files
+        ]
 
     def _do(self, work: Callable[[G], T], given: G) -> Future[T]:
         if self._failure is not None:
             raise self._failure
+        if self._thread is None:
+            done: Future[T] = Future()
+            done.set_result(self._in_turn(work, given))
+            return done
         while len(self._waiting) >= _WAITING:
             self._waiting.popleft().result()
         future = self._thread.submit(self._in_turn, work, given)
