@@ -1,7 +1,7 @@
 """The rows of a day, table by table, as columns of values: what the views show, read in fewer steps. SQL only.
 
 A conversation's rows come in the order of its start, and within it by their positions; the rest in the order of time.
-What a view looks up for each row (the conversation's id, its parents') is looked up for some hundred conversations in
+What a view looks up for each row (the conversation's id, its parents') is looked up for a thousand conversations in
 one go.
 """
 
@@ -21,7 +21,7 @@ from rollbook.store.rows.detail_columns import CHILD_TABLES, ChildTable, column,
 from rollbook.store.rows.numbers import LAST_PLACE, SHIFT
 
 # Conversations that are read at a time, and rows of what is not theirs: what is in memory of a day.
-CHUNK: Final = 500
+CHUNK: Final = 1000
 # Rows of whole bodies that are in memory at a time; each may have megabytes.
 BODIES: Final = 100
 # Of a child row: its conversation's number, the ids of its session's and of its participant's rows.

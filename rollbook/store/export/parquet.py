@@ -35,7 +35,7 @@ except ImportError as error:
 
 keep_freed()
 # Bytes of columns in memory that become a row group.
-_GROUP_BYTES: Final = 8_000_000
+_GROUP_BYTES: Final = 4_000_000
 _BATCH_ROWS: Final = 16_384  # of a column, that are encoded at a time
 _LEVEL: Final = 1  # of zstd: a higher one takes more time than it saves room
 _TYPES: Final[Mapping[ColumnKind, Any]] = {

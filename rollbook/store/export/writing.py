@@ -21,7 +21,7 @@ from rollbook.store.export.parts import FilePart, Format
 
 G = TypeVar("G")
 T = TypeVar("T")
-# Pieces that wait at most: each the rows of a table, of some hundred conversations.
+# Pieces that wait at most: each the rows of a table, of a thousand conversations.
 _WAITING: Final = 4
 
 
