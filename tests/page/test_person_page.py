@@ -18,6 +18,7 @@ from rollbook.store.tables import events
 from tests.helpers.organisation import at
 from tests.store.erasure.test_forget import ADA, CANARY, HERS, IDS, LAG, NUMBER, event, fill, personal, read
 
+LETTER = "INSERT INTO dead_letters (source, payload, error, received_at) VALUES ('sqs', ?, ?, ?)"
 EVIL = "<img src=x onerror=alert(1)>\"'></td><script>alert(2)</script>{{ 7 * 7 }}\u202e\x1b[31m\u2028"
 
 
@@ -94,6 +95,18 @@ def test_nothing_that_others_have_written_is_active(text: str) -> None:
     assert "{{ 7 * 7 }}" in text
     assert not {"\u202e", "\x1b", "\u2028"} & set(text)
     assert "default-src 'none'; style-src 'sha256-" in text
+
+
+def test_a_long_dead_letter_is_shown_in_part(tmp_path: Path) -> None:
+    """A browser shows no page of megabytes: how much is left out is said, and where it is."""
+    letter = f"{NUMBER} " + "x" * 30_000
+    with Book.open(tmp_path / "rollbook.db") as book:
+        book.write(lambda db: db.execute(LETTER, (letter, "broken", at(1))) and None).result()
+        person = Person(phones=HERS.phones)
+        shown = _page(book, person, request.look(book, person, at(55)), at(55))
+    assert f"<pre>{letter[:20_000]}</pre>" in shown
+    assert letter[:20_001] not in shown
+    assert f"{len(letter) - 20_000:,} more characters: the JSON of this export has all of it." in shown
 
 
 def test_a_page_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ _KEYS: Final = {
     "user": ("user", "users"),
     "conversation": ("conversation", "conversations"),
 }
+# Characters of a dead letter that are shown: a browser shows no page of megabytes, and who reads it reads no more.
+_LONGEST: Final = 20_000
 
 
 def forget(**options: Any) -> None:
@@ -33,7 +35,7 @@ def _page(book: Book, person: Person, found: Found, at: str) -> str:
     from rollbook.page.views import words
     from rollbook.page.views.person_page import person_page
 
-    others = book.read_now(request.others_of, found)
+    others = book.read_now(request.others_of, found, _LONGEST)
     page = person_page(person, request.conversations_of(book, found), others, _keys(person))
     return render.one_file("person.html", {"page": page, "as_of": words.second(at)})
 

@@ -43,6 +43,7 @@ def person_page(
             "source": letter["source"],
             "received_at": words.second(letter["received_at"]),
             "payload": letter["payload"],
+            "left_out": count(letter["left_out"], "more character") if letter["left_out"] else "",
         }
         for letter in others["dead_letters"]
     ]

@@ -173,13 +173,20 @@ def conversations_of(book: Book, found: Found) -> Iterator[dict[str, Any]]:
             yield stored
 
 
-def others_of(connection: sqlite3.Connection, found: Found) -> dict[str, Any]:
-    """Dead letters that name the person, and what is stored of them as one of the organisation's own people."""
-    letters = [dead_letters.find(connection, int(number)) for number in found.dead_letters]
-    return {
-        "dead_letters": [letter._asdict() for letter in letters if letter is not None],
-        "users": _users_of(connection, found),
-    }
+def others_of(connection: sqlite3.Connection, found: Found, longest: int) -> dict[str, Any]:
+    """Dead letters that name the person, and what is stored of them as one of the organisation's own people.
+
+    longest: characters of a letter's payload that are taken; `left_out` says how many more it has.
+    """
+    letters = []
+    for number in found.dead_letters:
+        letter = dead_letters.find(connection, int(number))
+        if letter is not None:
+            payload = letter.payload
+            letters.append(
+                letter._asdict() | {"payload": payload[:longest], "left_out": max(len(payload) - longest, 0)}
+            )
+    return {"dead_letters": letters, "users": _users_of(connection, found)}
 
 
 def _users_of(connection: sqlite3.Connection, found: Found) -> list[dict[str, Any]]:
