@@ -34,6 +34,7 @@ _encode: Final = msgspec.json.Encoder().encode
 _Treat = Callable[[str], str | None]
 _SHORTEST_KEY: Final = 16
 _DEEP: Final[frozenset[type]] = frozenset({dict, list})
+_TEXT: Final[frozenset[type]] = frozenset({str})
 
 
 # Names come from others: so many things are kept that are known by them, and none that is known by longer ones.
@@ -48,6 +49,10 @@ class _Rule(NamedTuple):
     before: tuple[str, ...]
     weight: int
     treat: _Treat | None
+
+
+class _AllDropped(list[tuple[str, Treat]]):
+    """What is to be done with the members of an object of which each is dropped if it is a text."""
 
 
 class _Place:
@@ -272,33 +277,38 @@ class Redactor:
 
     def _walk(self, tree: Any, path: Path) -> None:
         """Treat what is named below an object or an array, in place. The hot path: eighty objects a conversation."""
-        disjoint = _DEEP.isdisjoint
+        deep, texts_alone = _DEEP, _TEXT.issuperset
         waiting: list[tuple[Any, _Place]] = [(tree, self._roots.get(path) or self._root(path))]
         while waiting:
             node, place = waiting.pop()
             if node.__class__ is list:
-                waiting += [(each, place) for each in node if each.__class__ in _DEEP]
+                waiting += [(each, place) for each in node if each.__class__ in deep]
                 continue
             # What is alike has the same members in the same order: what is to be done is looked up for all at once.
             shape = tuple(node)
             found = place.shapes.get(shape)
-            for name, treat in found if found is not None else self._learn(shape, place):
+            if found is None:
+                found = self._learn(shape, place)
+            if found.__class__ is _AllDropped and texts_alone(map(type, node.values())) and all(node.values()):
+                node.clear()
+                continue
+            for name, treat in found:
                 if treat is left_out:
                     del node[name]
                     continue
                 value = node[name]
-                if treat is _leave_out_text and value.__class__ is str and value:
-                    del node[name]
-                    continue
-                new = _treated(value, _drop if treat is _leave_out_text else treat)
+                if treat is _leave_out_text:
+                    if value.__class__ is str and value:
+                        del node[name]
+                        continue
+                    treat = _drop
+                new = _treated(value, treat)
                 if new is None and value is not None:
                     del node[name]
                 else:
                     node[name] = new
-            if disjoint(map(type, node.values())):
-                continue
             for name, value in node.items():
-                if value.__class__ in _DEEP and value:
+                if value.__class__ in deep and value:
                     below = place.below.get(name) or self._below(name, place)
                     if value.__class__ is list and len(value) == 1 and value[0].__class__ is dict:
                         value = value[0]
@@ -336,6 +346,8 @@ class Redactor:
             if treat is _drop:
                 treat = left_out if place.of_all is None and self._anywhere.get(name) is _drop else _leave_out_text
             found.append((name, treat))
+        if len(found) == len(shape) and all(treat is _leave_out_text for _, treat in found):
+            found = _AllDropped(found)
         if self._kept < _MOST_KEPT and sum(map(len, shape)) <= _LONGEST_KEPT:
             self._kept += 1
             place.shapes[shape] = found
