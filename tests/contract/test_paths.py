@@ -1,5 +1,6 @@
 """Paths that people give to commands: an empty one, or a folder in the place of a file, is a mistake that is said."""
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,15 @@ from click.testing import CliRunner
 from rollbook.commands import cli
 from rollbook.genesys.program.console import PathParam, PlaceParam
 from rollbook.store.book import Book
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Iterator[None]:
+    """A command sets up the logs of its process, which is that of other tests here."""
+    yield
+    for name in ("rollbook", "reconcile", "realtime"):
+        logging.getLogger(name).setLevel(logging.NOTSET)
+
 
 # The simulator imports nothing of ours, and reads what it is given at once.
 _ITS_OWN = ("simulate",)
