@@ -206,7 +206,8 @@ class Person:
         try:
             tree = decode(text)
         except (ValueError, RecursionError):
-            return {*self._parts(text), *self._within(text), *written_forms.keys_within(text, self._is_key)}
+            keys = written_forms.keys_within(written_forms.readings(text), self._is_key)
+            return {*self._parts(text), *self._within(text), *keys}
         return {value for _, value in self._values(tree)}
 
     def places(self, tree: Any) -> set[Path]:
@@ -232,11 +233,8 @@ class Person:
 
     def _parts(self, text: str) -> Iterator[str]:
         """Numbers and addresses within a text, and (of one that is long, or holds others) names and ids."""
-        yield from self._parts_of(text)
-        if written_forms.has_forms(text):
-            for reading in written_forms.readings(text):
-                yield from self._parts_of(reading)
-                yield from self._parts_of(written_forms.divided(reading))
+        for form in written_forms.forms(text, written_forms.readings(text)):
+            yield from self._parts_of(form)
         yield from self._within_long(text)
 
     def _has_part(self, text: str) -> bool:

@@ -7,7 +7,7 @@ one within the other. Whoever looks for a person looks at each reading of it, an
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 from urllib.parse import unquote
 
@@ -38,13 +38,10 @@ _LONGEST_LOCAL: Final = 254
 _PLUS_FOR_BLANK: Final = re.compile(r"(?<=\w)\+(?=[\w(])")
 
 
-def has_forms(text: str) -> bool:
-    """A quick look: False where a text is read in one way alone."""
-    return _SPECIAL.search(text) is not None
-
-
 def readings(text: str) -> list[str]:
-    """A text, and what it says once it is unescaped and decoded, as often as it was."""
+    """A text, and what it says once it is unescaped and decoded, as often as it was; none if it is read in one way."""
+    if not _SPECIAL.search(text):
+        return []
     found = [text]
     for _ in range(_READINGS):
         plainer = unquote(_whole(_ESCAPED.sub(_unescaped, text)) if "\\" in text else text)
@@ -55,7 +52,16 @@ def readings(text: str) -> list[str]:
     return found
 
 
-def divided(text: str) -> str:
+def forms(text: str, read: Iterable[str]) -> Iterator[str]:
+    """The forms of a text in which numbers and addresses are looked for. read: its readings."""
+    yield text
+    for reading in read:
+        if reading is not text:
+            yield reading
+        yield _divided(reading)
+
+
+def _divided(text: str) -> str:
     """A reading whose parts are divided by what no number has, with blanks for the pluses of an address."""
     text = _DIVIDERS.sub("|", text)
     return _PLUS_FOR_BLANK.sub(" ", text) if "+" in text else text
@@ -123,11 +129,10 @@ def email_addresses(text: str) -> Iterator[str]:
 IsKey = Callable[[str, str | None], bool]
 
 
-def keys_within(value: str, is_key: IsKey) -> Iterator[str]:
-    """The pieces of a value that are a key as a whole."""
-    if has_forms(value):
-        for reading in readings(value):
-            yield from (piece for name, piece in dict.fromkeys(pieces(reading)) if is_key(piece, name))
+def keys_within(read: Iterable[str], is_key: IsKey) -> Iterator[str]:
+    """The pieces of a value that are a key as a whole. read: its readings."""
+    for reading in read:
+        yield from (piece for name, piece in dict.fromkeys(pieces(reading)) if is_key(piece, name))
 
 
 def is_named(value: str, name: str | None, *, is_key: IsKey, has_part: Callable[[str], bool]) -> bool:
@@ -140,10 +145,5 @@ def is_named(value: str, name: str | None, *, is_key: IsKey, has_part: Callable[
         return True
     if TIME_OR_ID.fullmatch(value):
         return False
-    if has_part(value):
-        return True
-    if not has_forms(value):
-        return False
-    if any((reading is not value and has_part(reading)) or has_part(divided(reading)) for reading in readings(value)):
-        return True
-    return any(True for _ in keys_within(value, is_key))
+    read = readings(value)
+    return any(map(has_part, forms(value, read))) or any(True for _ in keys_within(read, is_key))
