@@ -20,8 +20,6 @@ _KEYS: Final = {
     "user": ("user", "users"),
     "conversation": ("conversation", "conversations"),
 }
-# Characters of a dead letter that are shown: a browser shows no page of megabytes, and who reads it reads no more.
-_LONGEST: Final = 20_000
 
 
 def forget(**options: Any) -> None:
@@ -35,8 +33,8 @@ def _page(book: Book, person: Person, found: Found, at: str) -> str:
     from rollbook.page.views import words
     from rollbook.page.views.person_page import person_page
 
-    others = book.read_now(request.others_of, found, _LONGEST)
-    page = person_page(person, request.conversations_of(book, found), others, _keys(person))
+    letters, users = request.letters_of(book, found), book.read_now(request.users_of, found)
+    page = person_page(person, request.conversations_of(book, found), letters, users, _keys(person))
     return render.one_file("person.html", {"page": page, "as_of": words.second(at)})
 
 

@@ -18,6 +18,8 @@ from rollbook.page.views.conversation_page import title
 from rollbook.store.erasure import tombstones
 from rollbook.store.erasure.person import Person
 
+# Characters of a dead letter that are shown: a browser shows no page of megabytes, and who reads it reads no more.
+_LONGEST: Final = 20_000
 # Where a value is stored, in the order in which places are named.
 _PLACES: Final = ("details", "earlier version", "notification", "attribute")
 
@@ -32,9 +34,14 @@ class FieldValue(NamedTuple):
 
 
 def person_page(
-    person: Person, conversations: Iterable[Mapping[str, Any]], others: Mapping[str, Any], keys: Sequence[str]
+    person: Person,
+    conversations: Iterable[Mapping[str, Any]],
+    dead_letters: Iterable[Mapping[str, Any]],
+    users: Iterable[Mapping[str, Any]],
+    keys: Sequence[str],
 ) -> dict[str, Any]:
-    """The page. conversations: as `life.collect` has them; others: dead letters and users; keys: what was asked for."""
+    """The page. conversations: as `life.collect` has them; dead_letters, users: as `request` has them; keys: what was
+    asked for."""
     in_order = sorted(conversations, key=lambda found: str(found["conversation"].get("conversation_start") or "9"))
     shown = [_conversation(number, found, person) for number, found in enumerate(in_order, 1)]
     letters = [
@@ -42,23 +49,24 @@ def person_page(
             "id": letter["dead_letter_id"],
             "source": letter["source"],
             "received_at": words.second(letter["received_at"]),
-            "payload": letter["payload"],
-            "left_out": count(letter["left_out"], "more character") if letter["left_out"] else "",
+            "payload": letter["payload"][:_LONGEST],
+            "left_out": count(more, "more character") if (more := len(letter["payload"]) - _LONGEST) > 0 else "",
         }
-        for letter in others["dead_letters"]
+        for letter in dead_letters
     ]
-    users = [
+    shown_users = [
         {
             "id": user["id"],
             "names": [name["name"] for name in user["names"]],
             "conversations": count(len(user["conversations"]), "conversation"),
         }
-        for user in others["users"]
+        for user in users
     ]
     parts = [count(len(shown), "conversation")]
     parts += [count(len(letters), "dead letter")] if letters else []
-    parts += [count(len(users), "user")] if users else []
-    return {"asked_by": keys, "what": ", ".join(parts), "conversations": shown, "dead_letters": letters, "users": users}
+    parts += [count(len(shown_users), "user")] if shown_users else []
+    what = ", ".join(parts)
+    return {"asked_by": keys, "what": what, "conversations": shown, "dead_letters": letters, "users": shown_users}
 
 
 def _conversation(number: int, found: Mapping[str, Any], person: Person) -> dict[str, Any]:

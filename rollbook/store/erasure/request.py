@@ -120,7 +120,7 @@ def write_export(book: Book, found: Found, target: Path, at: str) -> None:
 
 
 def must_be_no_folder(target: Path) -> None:
-    """Raise UsageError for what no file can be written to: a folder, and an empty text, which is this one."""
+    """Raise UsageError for a folder, to which no file can be written."""
     if target.is_dir():
         raise UsageError(f"{target} is a folder; give the path of a file")
 
@@ -151,17 +151,14 @@ def _export(book: Book, found: Found, at: str) -> Iterator[str]:
         yield comma
         yield json.dumps(stored, ensure_ascii=False)
         comma = ",\n"
-    # A letter at a time, and none copied into a longer text: they may have megabytes.
     yield '\n], "dead_letters": ['
     comma = "\n"
-    for number in found.dead_letters:
-        letter = book.read_now(dead_letters.find, int(number))
-        if letter is not None:
-            yield comma
-            yield json.dumps(letter._asdict(), ensure_ascii=False)
-            comma = ",\n"
+    for letter in letters_of(book, found):
+        yield comma
+        yield json.dumps(letter, ensure_ascii=False)
+        comma = ",\n"
     yield '\n], "users": '
-    yield json.dumps(book.read_now(_users_of, found), ensure_ascii=False)
+    yield json.dumps(book.read_now(users_of, found), ensure_ascii=False)
     yield "}\n"
 
 
@@ -173,23 +170,16 @@ def conversations_of(book: Book, found: Found) -> Iterator[dict[str, Any]]:
             yield stored
 
 
-def others_of(connection: sqlite3.Connection, found: Found, longest: int) -> dict[str, Any]:
-    """Dead letters that name the person, and what is stored of them as one of the organisation's own people.
-
-    longest: characters of a letter's payload that are taken; `left_out` says how many more it has.
-    """
-    letters = []
+def letters_of(book: Book, found: Found) -> Iterator[dict[str, Any]]:
+    """Dead letters that name the person, one at a time: they may have megabytes."""
     for number in found.dead_letters:
-        letter = dead_letters.find(connection, int(number))
+        letter = book.read_now(dead_letters.find, int(number))
         if letter is not None:
-            payload = letter.payload
-            letters.append(
-                letter._asdict() | {"payload": payload[:longest], "left_out": max(len(payload) - longest, 0)}
-            )
-    return {"dead_letters": letters, "users": _users_of(connection, found)}
+            yield letter._asdict()
 
 
-def _users_of(connection: sqlite3.Connection, found: Found) -> list[dict[str, Any]]:
+def users_of(connection: sqlite3.Connection, found: Found) -> list[dict[str, Any]]:
+    """The person as one of the organisation's own people, as far as that is stored."""
     users = []
     for identity in sorted(found.users):
         names = connection.execute(
