@@ -195,19 +195,13 @@ class Redactor:
         if "{" not in text and not _BEGINS.match(text):
             return text
         try:
-            return "".join(
-                part if inner is _NO_JSON else _spelled(self._tree(inner, path, opens=True)).decode()
-                for part, inner in _parts(text)
-            )
+            return _part_by_part(text, lambda part: part, partial(self._tree, path=path, opens=True))
         except (ValueError, RecursionError):
             return self._withheld(text.encode(errors="surrogatepass")).decode()
 
     def _words_within(self, text: str) -> str:
         """A text, and what JSON says that it holds, without numbers and e-mail addresses. Raises ValueError."""
-        return "".join(
-            self.words(part) if inner is _NO_JSON else _spelled(_each_text(inner, self._words_within)).decode()
-            for part, inner in _parts(text)
-        )
+        return _part_by_part(text, self.words, partial(_each_text, change=self._words_within))
 
     def _withheld(self, raw: bytes) -> bytes:
         """The word in the place of what cannot be opened. Without a key no digest: it would fit whoever guesses it."""
@@ -387,6 +381,13 @@ def _parts(text: str) -> Iterator[tuple[str, Any]]:
         yield text[begin:end], _decode(text[begin:end].encode(errors="surrogatepass"))
         after = end
     yield text[after:], _NO_JSON
+
+
+def _part_by_part(text: str, words: Callable[[str], str], within: Callable[[Any], Any]) -> str:
+    """A text with its words changed, and the JSON within it, decoded. Raises ValueError."""
+    return "".join(
+        words(part) if inner is _NO_JSON else _spelled(within(inner)).decode() for part, inner in _parts(text)
+    )
 
 
 def _each_text(node: Any, change: Callable[[str], str]) -> Any:
