@@ -102,14 +102,19 @@ def parquet_rows(folder: Path, table: Exported) -> list[tuple[Any, ...]]:
     return found
 
 
+def read_in(monkeypatch: pytest.MonkeyPatch, chunk: int, enough: int, long: int) -> None:
+    """Let an export read so many conversations at a time, look at so many first rows, and call such texts long."""
+    monkeypatch.setattr(day_rows, "CHUNK", chunk)
+    monkeypatch.setattr(column_reading, "ENOUGH", enough)
+    monkeypatch.setattr(column_reading, "LONG", long)
+
+
 @pytest.mark.parametrize(("chunk", "enough", "long"), [(500, 20, 150), (11, 1, 150), (7, 1, 4)])
 def test_typed_files_have_what_fits_of_odd_values(
     odd: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int, enough: int, long: int
 ) -> None:
     """Value for value what the views show, and null where the type does not take it, in whatever way it is read."""
-    monkeypatch.setattr(day_rows, "CHUNK", chunk)
-    monkeypatch.setattr(column_reading, "ENOUGH", enough)
-    monkeypatch.setattr(column_reading, "LONG", long)
+    read_in(monkeypatch, chunk, enough, long)
     run(odd, tmp_path, *THEIRS, form=Format.PARQUET)
     entries = manifest_of(tmp_path)
     for table in (BY_NAME[name] for name in THEIRS):
@@ -137,9 +142,7 @@ def test_other_files_have_odd_values_as_they_are(
     odd: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int, enough: int, long: int
 ) -> None:
     """A text where a number belongs, and every digit of a number with a point; what is binary is spelled in base64."""
-    monkeypatch.setattr(day_rows, "CHUNK", chunk)
-    monkeypatch.setattr(column_reading, "ENOUGH", enough)
-    monkeypatch.setattr(column_reading, "LONG", long)
+    read_in(monkeypatch, chunk, enough, long)
     run(odd, tmp_path, *THEIRS, form=Format.NDJSON)
     spelled = {"/wA=": "ff00", "AA==": "00", "Af8=": "01ff", "/w==": "ff"}
     for table in (BY_NAME[name] for name in THEIRS):

@@ -131,7 +131,7 @@ def _members(listed: Iterable[Any]) -> Iterator[Any]:
     """The members of JSON lists, as columns have them; a column may have any other value too."""
     texts = [text for text in listed if text.__class__ is str and text[:1] == "["]
     try:
-        # All at once: there are some ten for each conversation, and a call for each took twice the time of `named`.
+        # All at once: there are some ten for each conversation, and a call for each doubled the time of `named`.
         found = decode(f"[{','.join(texts)}]".encode())
     except (ValueError, RecursionError):
         found = []
