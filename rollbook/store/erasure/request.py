@@ -6,7 +6,7 @@ import getpass
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,20 +146,21 @@ def write_private(target: Path, pieces: Iterable[str]) -> None:
 
 def _export(book: Book, found: Found, at: str) -> Iterator[str]:
     yield f'{{"exported_at": {json.dumps(at)}, "conversations": ['
-    comma = "\n"
-    for stored in conversations_of(book, found):
-        yield comma
-        yield json.dumps(stored, ensure_ascii=False)
-        comma = ",\n"
+    yield from _members(conversations_of(book, found))
     yield '\n], "dead_letters": ['
-    comma = "\n"
-    for letter in letters_of(book, found):
-        yield comma
-        yield json.dumps(letter, ensure_ascii=False)
-        comma = ",\n"
+    yield from _members(letters_of(book, found))
     yield '\n], "users": '
     yield json.dumps(book.read_now(users_of, found), ensure_ascii=False)
     yield "}\n"
+
+
+def _members(objects: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """The members of a JSON array, a line each, none copied into a longer text."""
+    comma = "\n"
+    for each in objects:
+        yield comma
+        yield json.dumps(each, ensure_ascii=False)
+        comma = ",\n"
 
 
 def conversations_of(book: Book, found: Found) -> Iterator[dict[str, Any]]:
