@@ -226,6 +226,24 @@ def test_many_rows_of_a_table_keep_their_order_and_their_values() -> None:
     ]
 
 
+@pytest.mark.parametrize("ahead", [0, 1, 250])
+def test_a_column_that_comes_into_use_late_keeps_its_values(monkeypatch: pytest.MonkeyPatch, ahead: int) -> None:
+    """Be it within a transaction or in the one after, and with the only column that nobody used before."""
+    monkeypatch.setattr(child_rows, "_in_use", {})
+    metric = {"name": "tTalk", "value": 1, "emitDate": "2026-03-02T10:00:00.000Z"}
+    early = {"participants": [{"sessions": [_session(metrics=[metric] * 3, segments=[{"conference": True}] * 3)]}]}
+    late = {"participants": [{"sessions": [_session(ani="tel:+49", segments=[{"queueId": "q1", "wrapUpNote": ""}])]}]}
+    bare: dict[str, Any] = {"participants": [{"sessions": [{}]}]}
+    made = [row_of(json.dumps(each).encode()) for each in (*[early] * ahead, late, early, bare)]
+    together = stored(*made)[1]
+    monkeypatch.setattr(child_rows, "_in_use", {})
+    each_alone = [stored(row)[1][0] for row in made]
+    assert together == each_alone
+    assert together[ahead]["sessions"][0]["ani"] == "tel:+49"
+    assert together[ahead]["segments"][0]["queue_id"] == "q1"
+    assert together[ahead]["segments"][0]["wrap_up_note"] == ""
+
+
 def test_rows_beyond_the_last_place_stay_in_the_details(monkeypatch: pytest.MonkeyPatch) -> None:
     """A conversation with more rows than its numbers have room for takes none of the next conversation's."""
     monkeypatch.setattr(child_rows, "LAST_PLACE", 2)

@@ -16,8 +16,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
-from itertools import chain
-from operator import itemgetter
+from itertools import chain, islice, repeat
+from operator import itemgetter, ne
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -154,28 +154,60 @@ _TYPED_TABLES: Final = (
 )
 
 
-# For each table, the places in a row that had a value since the process began. A session has 85 fields, and those of
-# one organisation use some 30 of them: to bind the others takes longer than to turn the rows twice. They only grow, so
-# that page after page takes the same statement.
-_in_use: Final[defaultdict[str, set[int]]] = defaultdict(set)
 # Rows of a statement: with this many, SQLite works for long enough that another thread can read meanwhile, and each row
 # costs less (docs/performance.md).
 _ROWS_AT_ONCE: Final = 100
 
 
+class _InUse(NamedTuple):
+    """The columns of a table that had a value since the process began.
+
+    A session has 85 fields, and those of one organisation use some 30 of them: to bind the others takes longer than to
+    leave them out of each row. Columns only come, so that page after page takes the same statement.
+
+    pick: a row without the others; None where all are in use. others: what a row has in those; none: what it has there
+    as long as nobody uses them.
+    """
+
+    places: tuple[int, ...] = ()
+    pick: Callable[[Row], Row] | None = None
+    others: Callable[[Row], Any] | None = None
+    none: Any = None
+
+    def is_enough(self, rows: Iterable[Row]) -> bool:
+        """Tell whether these rows have nothing in the other columns."""
+        return bool(self.places) and (
+            self.others is None or not any(map(ne, map(self.others, rows), repeat(self.none)))
+        )
+
+    def with_those_of(self, rows: Iterable[Row]) -> _InUse:
+        """The columns in use once these rows are there too."""
+        columns = list(zip(*rows, strict=True))
+        # The first two say where a row belongs, whatever they are.
+        found = {0, 1, *self.places, *(at for at, values in enumerate(columns) if values.count(ABSENT) < len(values))}
+        others = [at for at in range(len(columns)) if at not in found]
+        places = tuple(sorted(found))
+        if not others:
+            return _InUse(places)
+        beside = itemgetter(*others)
+        return _InUse(places, itemgetter(*places), beside, beside((ABSENT,) * len(columns)))
+
+
+# By table. Whoever writes takes one that holds all of its rows' columns, and leaves it for the next.
+_in_use: Final[dict[str, _InUse]] = {}
+
+
 def _insert_typed(connection: sqlite3.Connection, table: str, rows: Sequence[Row]) -> None:
     """Insert rows, without the columns that nobody uses."""
-    columns = list(zip(*rows, strict=True))
-    in_use = _in_use[table]
-    in_use.update(at for at, values in enumerate(columns) if at not in in_use and values.count(ABSENT) < len(values))
-    used = tuple(sorted(in_use))
-    if len(used) < len(columns):
-        rows = list(zip(*(columns[at] for at in used), strict=True))
+    in_use = _in_use.get(table, _InUse())
+    if not in_use.is_enough(rows):
+        in_use = _in_use[table] = in_use.with_those_of(rows)
+    used = in_use.places
+    slim = iter(rows if in_use.pick is None else map(in_use.pick, rows))
     many = min(_ROWS_AT_ONCE, connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) // len(used))
-    whole = len(rows) - len(rows) % many
-    for at in range(0, whole, many):
-        connection.execute(_insert(table, used, many), list(chain.from_iterable(rows[at : at + many])))
-    connection.executemany(_insert(table, used, 1), rows[whole:])
+    for _ in range(len(rows) // many):
+        connection.execute(_insert(table, used, many), list(chain.from_iterable(islice(slim, many))))
+    connection.executemany(_insert(table, used, 1), slim)
 
 
 @lru_cache(maxsize=64)
