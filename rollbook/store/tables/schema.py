@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from rollbook.store.file.errors import StoreUnwritable
@@ -87,6 +88,7 @@ def organization(connection: sqlite3.Connection) -> tuple[str, str] | None:
     return found
 
 
+@cache  # each step asks for it
 def our_version() -> str | None:
     """The version of rollbook that runs; None where it runs without being installed."""
     from importlib import metadata  # slow, and seldom asked for
