@@ -62,7 +62,7 @@ class RunOptions:
 
 
 class RowsWaiting:
-    """The number of rows that wait for their commit, of all runs that share it."""
+    """The number of rows that the store has not inserted yet, of all runs that share it."""
 
     def __init__(self) -> None:
         self.count = 0

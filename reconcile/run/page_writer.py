@@ -8,6 +8,7 @@ the store's.
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -29,9 +30,10 @@ from rollbook.store.tables.conversations import PageOutcome, Read
 from rollbook.store.tables.events import Recorded
 from rollbook.store.vocabulary import Comparison
 
-# Rows that may wait for their commit, those of all runs together: a row and its fields are 40 KB. With more nothing is
-# faster: rows are appended, and few pages of the file are written twice (docs/performance.md).
-_ROWS_WAITING: Final = 400
+# Rows that may wait until the store inserts them, those of all runs together: a row and its fields are 40 KB. While it
+# commits them, so many others are read and decoded; with more of them reading would take Python's lock from inserting
+# (docs/performance.md).
+_ROWS_WAITING: Final = 200
 
 Cause = Callable[[DetailRow, str], str]
 # What making rows of a strange record, or binding them, may raise; the store's own trouble is a StoreError.
@@ -49,7 +51,6 @@ class _PendingPage:
     waiting: list[tuple[RowBatch, Future[PageOutcome]]] = field(default_factory=list)
     as_of: str = ""
     entry: Entry | None = None
-    rows: int = 0
 
     @property
     def safe(self) -> bool:
@@ -69,7 +70,7 @@ class PageWriter:
         self._spent = spent
         self.tally = Tally(task.windows)
         self._pages: deque[_PendingPage] = deque()
-        self._rows = 0
+        self._inserting: deque[Future[None]] = deque()
         self._blamed: set[str] = set()  # a dry run files no gaps: those that it has counted the cause of
         self._entries = 0
         self._resumed = False
@@ -78,7 +79,7 @@ class PageWriter:
         self.not_stored = 0  # records that the store cannot take, each alone
 
     async def take(self, rows: Sequence[DetailRow], as_of: str, entry: Entry | None = None) -> None:
-        """Hand rows on to the store; wait only if too many wait already. entry: remembered once they are safe."""
+        """Hand rows on to the store; wait only while too many wait for it. entry: remembered once they are safe."""
         if entry is not None and self._entries == 0:
             self._note(Entry("begin", divisions=self.divisions))
         page = _PendingPage(entry=entry, as_of=as_of)
@@ -90,11 +91,13 @@ class PageWriter:
                 await self._compare(batch, as_of)
             else:
                 page.waiting.append((batch, self._write(batch, as_of)))
-                page.rows += len(batch.rows)
         self._pages.append(page)
-        self._rows += page.rows
-        while self._pages and (self._pages[0].safe or self._too_many()):
-            await self._file_one()
+        await self._file_what_is_safe()
+        while self._inserting and self._inserting[0].done():
+            self._inserting.popleft()
+        while self._inserting and self._task.memory.rows_waiting.count > _ROWS_WAITING:
+            await asyncio.wrap_future(self._inserting.popleft())
+            await self._file_what_is_safe()
 
     async def drain(self) -> None:
         """Wait until nothing waits for its commit. Raises what the first write that failed raised."""
@@ -105,14 +108,13 @@ class PageWriter:
         while self._kept:
             await committed(self._kept.popleft())
 
-    def _too_many(self) -> bool:
-        """True where so much waits, here or in all runs together, that no more should be read."""
-        return max(self._rows, self._task.memory.rows_waiting.count) > _ROWS_WAITING
+    async def _file_what_is_safe(self) -> None:
+        while self._pages and self._pages[0].safe:
+            await self._file_one()
 
     async def _file_one(self) -> None:
         """Wait for the commit of the page that waits longest."""
         page = self._pages.popleft()
-        self._rows -= page.rows
         for batch, writing in page.waiting:
             try:
                 try:
@@ -177,7 +179,8 @@ class PageWriter:
             cause=self._cause,
         )
         self._task.memory.rows_waiting.add(len(batch.rows))
-        written.add_done_callback(lambda _: self._task.memory.rows_waiting.add(-len(batch.rows)))
+        written.ran.add_done_callback(lambda _: self._task.memory.rows_waiting.add(-len(batch.rows)))
+        self._inserting.append(written.ran)
         return written
 
     def _read(self, batch: RowBatch, as_of: str) -> Read:

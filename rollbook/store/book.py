@@ -12,7 +12,6 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable
-from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,7 +26,7 @@ from rollbook.store.file.errors import SQLITE_FAILS, StoreUnwritable, translate
 from rollbook.store.file.learner import Learner
 from rollbook.store.file.read_connection import ReadConnection
 from rollbook.store.file.waiting import Patience
-from rollbook.store.file.writer import Writer
+from rollbook.store.file.writer import WriteFuture, Writer
 from rollbook.store.tables import notes
 
 P = ParamSpec("P")
@@ -162,10 +161,12 @@ class Book:
             warnings.warn("read_now stops the event loop: await Book.read", RuntimeWarning, stacklevel=2)
         return self._reader.read(lambda db: fn(db, *args, **kwargs))
 
-    def write(self, fn: Fn[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+    def write(self, fn: Fn[P, T], /, *args: P.args, **kwargs: P.kwargs) -> WriteFuture[T]:
         """Run `fn(connection, …)` in the writer's thread, in a transaction; the answer comes after its commit.
 
-        It may be run twice: what it does elsewhere than on the connection, it must be able to do again.
+        `WriteFuture.ran` is answered before that, when nothing but the commit is left to do.
+
+        The function may be run twice: what it does elsewhere than on the connection, it must be able to do again.
         """
         if self._writer is None:
             raise StoreUnwritable(f"{self.path} was opened for reading only")

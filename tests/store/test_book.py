@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -23,7 +24,9 @@ from rollbook.genesys.messages.notification import LiveFacts, Notification, Unre
 from rollbook.genesys.times import Interval
 from rollbook.store.book import Book
 from rollbook.store.file import read_connection
+from rollbook.store.file import writer as writer_module
 from rollbook.store.file.errors import LockHeld, StoreBusy, StoreError, StoreForeign, StoreUnwritable
+from rollbook.store.file.transactions import transaction
 from rollbook.store.tables import channels, conversations, coverage, events, gaps, schema, windows
 from rollbook.store.tables.conversations import PageOutcome, Read
 from rollbook.store.tables.windows import RunRecord
@@ -664,6 +667,41 @@ def test_a_failing_job_takes_nothing_with_it(book: Book) -> None:
     with pytest.raises(StoreError):
         bad.result(10)
     assert rows(book, "dead_letters", "dead_letter_id") == [(1,), (3,)]
+
+
+def test_a_write_says_that_it_ran_before_it_is_committed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What commits is not waited for by who only waits for its turn; and a write that failed holds up nobody."""
+    may_commit: Future[None] = Future()
+
+    @contextlib.contextmanager
+    def slow(db: sqlite3.Connection) -> Iterator[None]:
+        with transaction(db):
+            yield
+            may_commit.result(10)
+
+    with Book.open(path) as book:
+        monkeypatch.setattr(writer_module, "transaction", slow)
+        wrote = book.write(lambda db: 7)
+        wrote.ran.result(10)
+        assert not wrote.done()
+        may_commit.set_result(None)
+        assert wrote.result(10) == 7
+        failed = book.write(lambda db: 1 // 0)
+        failed.ran.result(10)
+        with pytest.raises(ZeroDivisionError):
+            failed.result(10)
+
+
+def test_a_write_that_was_taken_back_holds_up_nobody(book: Book) -> None:
+    """It never runs, and says so to who waits for its turn; that wait itself cannot be taken back."""
+    hold: Future[None] = Future()
+    first = book.write(lambda db: hold.result(10))
+    second = book.write(lambda db: 1)
+    assert second.cancel()
+    assert not second.ran.cancel()
+    hold.set_result(None)
+    second.ran.result(10)
+    first.result(10)
 
 
 def test_a_failing_page_counts_no_cause_twice(book: Book) -> None:

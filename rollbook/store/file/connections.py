@@ -20,9 +20,10 @@ from rollbook.store.tables import notes, schema
 
 # How long a transaction waits for another process' transaction. Ours last milliseconds.
 BUSY_SECONDS: Final = 60.0
-# A checkpoint rewrites pages that the next one rewrites again: fewer of them made the same load 1.2 times as fast
-# (docs/performance.md). 8,000 pages are 64 MB of WAL at most, given back at the next checkpoint.
-CHECKPOINT_PAGES: Final = 8_000
+# A checkpoint rewrites pages that the next one rewrites again; but a rare one takes long, and who reads meanwhile has
+# nothing left to do before it ends (docs/performance.md). 1,000 pages are 8 MB of log; what it grows beyond them is
+# given back at the next checkpoint.
+CHECKPOINT_PAGES: Final = 1_000
 # With pages of 4 KB a session's row spills over into a page of its own: the file is twice as large and a write takes
 # 1.3 times as long (docs/performance.md).
 PAGE_BYTES: Final = 8192

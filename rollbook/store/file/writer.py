@@ -4,6 +4,9 @@ Jobs that wait together are committed together (an fsync costs far more than a r
 it: its group is rolled back, and each is run again in a transaction of its own. (A savepoint around each would copy
 every page that it touches, which costs a twelfth of a reconciliation.) It knows transactions, not tables.
 
+During a commit SQLite needs no lock of Python's. So a job says when its statements have run (`WriteFuture.ran`), and
+who has more to write reads and decodes it meanwhile (docs/performance.md).
+
 `BEGIN IMMEDIATE` takes the write lock at once: a transaction that reads first and then wants to write cannot be
 granted the lock when another process wrote in between, however long it waits.
 """
@@ -30,6 +33,23 @@ GROUP: Final = 64
 _STOP: Final = None
 
 
+class WriteFuture(Future[T]):
+    """The answer of a job, which comes after the commit.
+
+    ran: answered before that, as soon as the statements of all that are committed together have run, or have failed.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ran: Future[None] = Future()
+        self.ran.set_running_or_notify_cancel()  # so nobody who waits for it can take it back
+
+    def has_run(self) -> None:
+        """Answer `ran`, if it is not."""
+        if not self.ran.done():
+            self.ran.set_result(None)
+
+
 class Writer:
     """Owns one connection and the thread that uses it. `submit` may be called from any thread."""
 
@@ -47,7 +67,7 @@ class Writer:
         self._patience = patience
         self._after_commit = after_commit
         self._before_close = before_close
-        self._jobs: queue.SimpleQueue[tuple[Job, Future[Any]] | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[tuple[Job, WriteFuture[Any]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._closed = False
         self._lock = threading.Lock()
@@ -56,12 +76,12 @@ class Writer:
         self._thread.start()
         opened.result()
 
-    def submit(self, job: Callable[[sqlite3.Connection], T]) -> Future[T]:
+    def submit(self, job: Callable[[sqlite3.Connection], T]) -> WriteFuture[T]:
         """Run `job(connection)` inside a transaction. The future is answered after the commit, or with a StoreError.
 
         A job may be run twice: what it does elsewhere than on the connection, it must be able to do again.
         """
-        future: Future[T] = Future()
+        future: WriteFuture[T] = WriteFuture()
         with self._lock:
             if self._closed:
                 raise StoreError(f"{self._path} is closed")
@@ -93,13 +113,15 @@ class Writer:
         self._before_close(connection)
         connection.close()
 
-    def _take(self) -> tuple[list[tuple[Job, Future[Any]]], bool]:
+    def _take(self) -> tuple[list[tuple[Job, WriteFuture[Any]]], bool]:
         """Wait for one job, then take what else is there."""
         group = []
         item = self._jobs.get()
         while item is not None:
             if item[1].set_running_or_notify_cancel():
                 group.append(item)
+            else:
+                item[1].has_run()
             if len(group) >= GROUP:
                 return group, False
             try:
@@ -108,16 +130,17 @@ class Writer:
                 return group, False
         return group, True
 
-    def _commit(self, connection: sqlite3.Connection, group: list[tuple[Job, Future[Any]]]) -> None:
+    def _commit(self, connection: sqlite3.Connection, group: list[tuple[Job, WriteFuture[Any]]]) -> None:
         """Run these jobs in one transaction; if one of several fails, each again in one of its own."""
         try:
-            values = self._patience.spend_on(lambda: _transaction(connection, [job for job, _ in group]))
+            values = self._patience.spend_on(lambda: _transaction(connection, group))
         except _OneOfSeveral:
             for job_and_future in group:
                 self._commit(connection, [job_and_future])
         except Exception as error:
             failure = translate(error, self._path) if isinstance(error, sqlite3.Error) else error
             for _, future in group:
+                future.has_run()
                 future.set_exception(failure)
         else:
             for (_, future), value in zip(group, values, strict=True):
@@ -128,16 +151,18 @@ class _OneOfSeveral(Exception):
     """A job of a group failed, and the others need not."""
 
 
-def _transaction(connection: sqlite3.Connection, jobs: list[Job]) -> list[Any]:
+def _transaction(connection: sqlite3.Connection, group: list[tuple[Job, WriteFuture[Any]]]) -> list[Any]:
     """Run the jobs in a transaction; answers what they answer. Raises what a job raises: nothing is written then."""
     values = []
     with transaction(connection):
-        for job in jobs:
+        for job, _ in group:
             try:
                 values.append(job(connection))
             except Exception:
                 # Where SQLite has rolled back by itself (a full disk, for one), it is not the one job that failed.
-                if len(jobs) > 1 and connection.in_transaction:
+                if len(group) > 1 and connection.in_transaction:
                     raise _OneOfSeveral from None
                 raise
+        for _, future in group:
+            future.has_run()
     return values
