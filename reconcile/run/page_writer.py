@@ -25,6 +25,7 @@ from rollbook.genesys.messages.details import DetailRow, ids_of
 from rollbook.genesys.messages.notification import Unreadable
 from rollbook.genesys.times import to_text
 from rollbook.store.book import Book
+from rollbook.store.file.writer import WriteFuture
 from rollbook.store.tables import conversations, events, unfinished_readings, windows
 from rollbook.store.tables.conversations import PageOutcome, Read
 from rollbook.store.tables.events import Recorded
@@ -48,7 +49,7 @@ class _PendingPage:
     complain of each of its own with a traceback.
     """
 
-    waiting: list[tuple[RowBatch, Future[PageOutcome]]] = field(default_factory=list)
+    waiting: list[tuple[RowBatch, WriteFuture[PageOutcome]]] = field(default_factory=list)
     as_of: str = ""
     entry: Entry | None = None
 
@@ -70,7 +71,6 @@ class PageWriter:
         self._spent = spent
         self.tally = Tally(task.windows)
         self._pages: deque[_PendingPage] = deque()
-        self._inserting: deque[Future[None]] = deque()
         self._blamed: set[str] = set()  # a dry run files no gaps: those that it has counted the cause of
         self._entries = 0
         self._resumed = False
@@ -93,10 +93,8 @@ class PageWriter:
                 page.waiting.append((batch, self._write(batch, as_of)))
         self._pages.append(page)
         await self._file_what_is_safe()
-        while self._inserting and self._inserting[0].done():
-            self._inserting.popleft()
-        while self._inserting and self._task.memory.rows_waiting.count > _ROWS_WAITING:
-            await asyncio.wrap_future(self._inserting.popleft())
+        while self._task.memory.rows_waiting.count > _ROWS_WAITING and (running := self._not_run_yet()) is not None:
+            await asyncio.wrap_future(running)
             await self._file_what_is_safe()
 
     async def drain(self) -> None:
@@ -107,6 +105,11 @@ class PageWriter:
             await committed(self._noted.popleft())
         while self._kept:
             await committed(self._kept.popleft())
+
+    def _not_run_yet(self) -> Future[None] | None:
+        """The answer of this run's first write whose rows are not inserted yet; None where all of them are."""
+        writes = (writing for page in self._pages for _, writing in page.waiting)
+        return next((writing.ran for writing in writes if not writing.ran.done()), None)
 
     async def _file_what_is_safe(self) -> None:
         while self._pages and self._pages[0].safe:
@@ -168,7 +171,7 @@ class PageWriter:
 
     # Writing, or only comparing
 
-    def _write(self, batch: RowBatch, as_of: str) -> Future[PageOutcome]:
+    def _write(self, batch: RowBatch, as_of: str) -> WriteFuture[PageOutcome]:
         assert self._book is not None
         written = self._book.write(
             windows.write_details,
@@ -180,7 +183,6 @@ class PageWriter:
         )
         self._task.memory.rows_waiting.add(len(batch.rows))
         written.ran.add_done_callback(lambda _: self._task.memory.rows_waiting.add(-len(batch.rows)))
-        self._inserting.append(written.ran)
         return written
 
     def _read(self, batch: RowBatch, as_of: str) -> Read:
