@@ -756,7 +756,9 @@ def _read_file(path: Path, *, found: bool) -> dict[str, Any]:
     from rollbook.genesys.program.trusted_files import Untrusted, read_found, read_named
 
     try:
-        document = tomllib.loads((read_found if found else read_named)(path).decode())
+        text = (read_found if found else read_named)(path).decode()
+        _refuse_endless_names(path, text)
+        document = tomllib.loads(text)
     except Untrusted as error:
         raise SettingsError(f"the settings file is not used: {error}") from None
     except OSError as error:
@@ -768,6 +770,20 @@ def _read_file(path: Path, *, found: bool) -> dict[str, Any]:
     values: dict[str, Any] = {}
     _section(path, "", document, values)
     return values
+
+
+# More than any name has, and few enough: what tomllib makes of a name grows with the square of its parts.
+_MOST_PARTS: Final = 1_000
+
+
+def _refuse_endless_names(path: Path, text: str) -> None:
+    """Raise SettingsError for a name of thousands of parts (`a.a.a…`), which would take a gigabyte of memory."""
+    for number, line in enumerate(text.splitlines(), 1):
+        name, equals, _ = line.partition("=")
+        # A line that begins with a text, and sets nothing, goes on with a list of them.
+        is_name = equals or not name.lstrip().startswith(('"', "'"))
+        if is_name and name.count(".") > _MOST_PARTS:
+            raise SettingsError(f"{path} is no TOML: line {number} has a name of more than {_MOST_PARTS} parts")
 
 
 _SECTIONS: Final = tuple(dict.fromkeys(section for section, _ in KEYS))

@@ -203,6 +203,10 @@ def test_a_filter_may_be_json(tmp_path: Path) -> None:
             for name in ("Mars/Olympus", "a/" * 2_000 + "a", "../UTC", "/etc/passwd", "zone.tab", "Europe")
         ),
         *(
+            (f"[store]\n{begin}{part * 15_000}{end}", ["line 2", "a name of more than"])
+            for begin, part, end in (("", "a.", "a = 1"), ("", '"a".', "a = 1"), ("[", "a.", "a]"), ("[[", "a.", "a]]"))
+        ),
+        *(
             (f"[page]\nhosts = [{name!r}]", ["[page] hosts", "without a port"])
             for name in ("a.example/path", "a.example:8080", "--token", "https://a.example", "a b", "")
         ),
@@ -214,6 +218,13 @@ def test_what_has_no_sense_is_named(toml: str, words: list[str], tmp_path: Path)
     for word in words:
         assert word in said
     assert "hunter2" not in said
+
+
+def test_a_list_of_many_topics_may_stand_in_a_line(tmp_path: Path) -> None:
+    """It has as many dots as no name may have, and is none."""
+    topics = [f"v2.routing.queues.{number:08}-0000-4000-8000-000000000000.conversations" for number in range(300)]
+    listed = ", ".join(f'"{topic}"' for topic in topics)
+    assert read(tmp_path, f"[realtime]\ntopics = [\n{listed}\n]").topics == tuple(topics)
 
 
 @pytest.mark.parametrize("name", ["America/Argentina/Buenos_Aires", "Etc/GMT+5", "Europe/Berlin", "UTC", "EST5EDT"])
