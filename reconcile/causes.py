@@ -36,6 +36,7 @@ _OF_END: Final[Mapping[str, Cause]] = {
     EndReason.ROLLED_OVER: "disconnected",
     EndReason.QUEUE_FULL: "disconnected",
 }
+_NOBODY: Final[Cause] = "not running"
 _FAR: Final = "9"
 
 
@@ -129,6 +130,11 @@ class Listening:
     def __post_init__(self) -> None:
         self._refused = frozenset(name for topic in self.rejected for name in _named(topic)) - {"*"}
 
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether nobody listened to anything, or tried to."""
+        return not self.spans and not self._refused
+
     def cause(self, life: Lifetime) -> Cause:
         """Why a conversation with this life was not heard, or not to its end."""
         # Made for the first that is asked about: mostly nothing was missed, and thousands of topics take a while.
@@ -146,9 +152,7 @@ class Listening:
         if self._refused & life.entities:
             return "topic rejected"
         # Nobody listened for it; did anybody listen at all?
-        return _hole(self.spans, life) or (
-            "not heard by this transport" if _touches(self.spans, life) else "not running"
-        )
+        return _hole(self.spans, life) or ("not heard by this transport" if _touches(self.spans, life) else _NOBODY)
 
     def _indexed(self) -> Mapping[str, list[list[int]]]:
         """Entity → for each set of topics that names it, which of the spans heard that set."""
@@ -194,4 +198,6 @@ def _word(end_reason: str | None) -> Cause:
 def explainer(listening: Listening, now: datetime) -> Callable[[DetailRow, str], str]:
     """The cause of a gap, from the details that show it."""
     at = to_text(now)
+    if listening.is_empty:
+        return lambda _row, _kind: _NOBODY  # whoever a conversation was with: its record need not be looked at
     return lambda row, kind: listening.cause(life_of(row, kind, now=at))

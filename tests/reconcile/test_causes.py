@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconcile.causes import Lifetime, Listening, as_known, life_of
+from reconcile.causes import Lifetime, Listening, as_known, explainer, life_of
 from rollbook.genesys.messages.details import DetailRow
 from rollbook.store.tables.coverage import Span
 from rollbook.store.vocabulary import EndReason
@@ -80,6 +80,18 @@ def reasons_in(source: str) -> Iterator[ast.expr]:
             yield from (*node.args[2:], *(keyword.value for keyword in node.keywords if keyword.arg == "reason"))
         elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "reason":
             yield node.value
+
+
+@pytest.mark.parametrize("rejected", [(), ("v2.users.{id}.conversations",), ("v2.users.u1.conversations",)])
+@pytest.mark.parametrize("spans", [[], [span(0, 5)]])
+def test_a_gap_has_the_cause_of_its_life(spans: list[Span], rejected: tuple[str, ...]) -> None:
+    """Where nobody listened, too, whose record need not be looked at; a topic that was refused is no such case."""
+    raw = b'{"conversationId":"c1","participants":[{"userId":"u1"}]}'
+    row = DetailRow("c1", at(10), at(12), raw, {"participants": [{"userId": "u1"}]})
+    listening, now = Listening(spans, rejected), datetime(2026, 3, 2, 11, tzinfo=UTC)
+    expected = listening.cause(life_of(row, "missing", now=at(59)))
+    assert explainer(listening, now)(row, "missing") == expected
+    assert expected == ("topic rejected" if "v2.users.u1.conversations" in rejected else "not running")
 
 
 def test_an_end_is_written_in_the_words_of_the_vocabulary() -> None:
