@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rollbook.genesys.canonical_json import decode
 from rollbook.genesys.messages.details import DetailRow, row_of
 from rollbook.genesys.messages.typed_details import typed
-from rollbook.store.rows import child_rows, numbers
+from rollbook.store.rows import child_rows, numbers, statements, typed_rows
 from rollbook.store.rows.child_rows import ChildRows, Columns
 from rollbook.store.rows.detail_columns import CHILD_TABLES, column, column_of
 from rollbook.store.rows.texts import TextIds
@@ -188,9 +188,9 @@ def test_items_of_the_wrong_shape_make_no_row_and_keep_the_positions_of_the_othe
 
 def test_integers_beyond_sqlite_are_text() -> None:
     """A number that SQLite cannot hold as an integer is kept as its digits."""
-    assert child_rows.storable(2**63) == str(2**63)
-    assert child_rows.storable(2**63 - 1) == 2**63 - 1
-    assert child_rows.storable({"a": [1]}) == '{"a":[1]}'
+    assert statements.storable(2**63) == str(2**63)
+    assert statements.storable(2**63 - 1) == 2**63 - 1
+    assert statements.storable({"a": [1]}) == '{"a":[1]}'
 
 
 def test_a_number_beyond_all_floats_stays_in_its_text() -> None:
@@ -226,17 +226,39 @@ def test_many_rows_of_a_table_keep_their_order_and_their_values() -> None:
     ]
 
 
+def test_a_time_of_another_spelling_changes_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a page, each time is brought into the API's form by itself, and what is no time stays as it came.
+
+    That holds beside a number that no tree could hold, and for a time that is null or not there.
+    """
+    monkeypatch.setattr(typed_rows, "_in_use", {})
+    spelled = {
+        "2026-03-02T17:30:43.134Z": "2026-03-02T17:30:43.134Z",
+        "2026-03-02T17:30Z": "2026-03-02T17:30:00.000Z",
+        "2026-03-02T18:30:43.134+01:00": "2026-03-02T17:30:43.134Z",
+        "2026-99-02T17:30:43.134Z": "2026-99-02T17:30:43.134Z",
+        "soon": "soon",
+        None: None,
+    }
+    segments = [[{"segmentStart": time, "segmentType": "talk"}, {"segmentType": "hold"}] for time in spelled]
+    records = [{"conversationId": "c", "participants": [{"sessions": [_session(segments=each)]}]} for each in segments]
+    rows = [row_of(json.dumps(record).encode().replace(b'"hold"', b'"hold","new":1e999')) for record in records]
+    assert all(row.typed is not None for row in rows)
+    found = [each["segments"] for each in stored(*rows)[1]]
+    assert [[row.get("segment_start") for row in each] for each in found] == [[time, None] for time in spelled.values()]
+
+
 @pytest.mark.parametrize("ahead", [0, 1, 250])
 def test_a_column_that_comes_into_use_late_keeps_its_values(monkeypatch: pytest.MonkeyPatch, ahead: int) -> None:
     """Be it within a transaction or in the one after, and with the only column that nobody used before."""
-    monkeypatch.setattr(child_rows, "_in_use", {})
+    monkeypatch.setattr(typed_rows, "_in_use", {})
     metric = {"name": "tTalk", "value": 1, "emitDate": "2026-03-02T10:00:00.000Z"}
     early = {"participants": [{"sessions": [_session(metrics=[metric] * 3, segments=[{"conference": True}] * 3)]}]}
     late = {"participants": [{"sessions": [_session(ani="tel:+49", segments=[{"queueId": "q1", "wrapUpNote": ""}])]}]}
     bare: dict[str, Any] = {"participants": [{"sessions": [{}]}]}
     made = [row_of(json.dumps(each).encode()) for each in (*[early] * ahead, late, early, bare)]
     together = stored(*made)[1]
-    monkeypatch.setattr(child_rows, "_in_use", {})
+    monkeypatch.setattr(typed_rows, "_in_use", {})
     each_alone = [stored(row)[1][0] for row in made]
     assert together == each_alone
     assert together[ahead]["sessions"][0]["ani"] == "tel:+49"
@@ -334,4 +356,4 @@ def test_what_lists_hold_is_what_each_holds(listed: list[Any]) -> None:
         if isinstance(text, str) and text.startswith("["):
             with suppress(ValueError):
                 expected.append(decode(text.encode()))
-    assert list(child_rows._members(listed)) == [member for found in expected for member in found]
+    assert list(typed_rows.members(listed)) == [member for found in expected for member in found]

@@ -1,4 +1,4 @@
-"""Parts of statements: values that may be absent, and queries for as many values as there are."""
+"""What statements take: values as SQLite takes them, and queries for as many values as there are."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from rollbook.genesys.messages.typed_details import ABSENT
-
-# The mark for a value that may be absent, which is bound as `ABSENT`. sqlite3 asks its adapters about every None, true,
-# false and bytes that is bound, which takes ten times as long as to bind a number (docs/performance.md). For the same
-# reason bytes are bound as a bytearray.
-OR_NULL: Final = f"nullif(?, {ABSENT})"
+import msgspec
 
 _PART: Final = 500
+_encode: Final = msgspec.json.Encoder().encode
+_PLAIN: Final = frozenset({int, str, float, type(None)})
+_INT64: Final = 2**63
 
 
 def in_parts(connection: sqlite3.Connection, query: str, values: Iterable[Any], *after: Any) -> Iterator[Any]:
@@ -22,3 +20,12 @@ def in_parts(connection: sqlite3.Connection, query: str, values: Iterable[Any], 
     for at in range(0, len(rest), _PART):
         part = rest[at : at + _PART]
         yield from connection.execute(f"{query}({', '.join('?' * len(part))})", [*after, *part])
+
+
+def storable(value: Any) -> Any:
+    """A JSON value as SQLite takes it: arrays and objects as JSON text, integers beyond 64 bits as text."""
+    if value.__class__ is int:
+        return value if -_INT64 <= value < _INT64 else str(value)
+    if value.__class__ is bool:
+        return int(value)
+    return value if value.__class__ in _PLAIN else _encode(value).decode()

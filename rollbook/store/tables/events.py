@@ -19,13 +19,13 @@ from rollbook.genesys.messages.typed_details import ABSENT
 from rollbook.store.bodies.packing import pack, redactor_of
 from rollbook.store.erasure import tombstones
 from rollbook.store.rows import numbers
-from rollbook.store.rows.statements import OR_NULL, in_parts
+from rollbook.store.rows.statements import in_parts
 from rollbook.store.rows.texts import TextIds, general
 from rollbook.store.tables import coverage, dead_letters, live_picture, notes, windows
 
 _EVENT: Final = (
     "INSERT OR IGNORE INTO event_rows (topic, number, event_time, received_at, source, body, identity)"
-    f" VALUES (?, {OR_NULL}, {OR_NULL}, ?, ?, ?, ?)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?)"
 )
 _ARRIVALS: Final = "SELECT identity, received_at FROM event_rows WHERE identity IN "
 _NEW: Final = (

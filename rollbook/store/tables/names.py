@@ -191,7 +191,7 @@ def to_ask(connection: sqlite3.Connection, limit: int) -> dict[str, list[str]]:
 
 
 def unnamed(connection: sqlite3.Connection) -> dict[str, int]:
-    """How many ids that details name have no name, by kind; kinds that have none are left out."""
+    """Count the ids that details name and nobody has named, by kind; kinds that have none are left out."""
     return dict(connection.execute("SELECT kind, count(*) FROM unnamed_ids GROUP BY kind ORDER BY kind"))
 
 
@@ -202,7 +202,7 @@ def unnamed_ids(connection: sqlite3.Connection, kinds: Collection[str]) -> list[
 
 
 def counted(connection: sqlite3.Connection) -> dict[str, int]:
-    """How many names there are now, by kind."""
+    """Count the names that there are now, by kind."""
     return dict(connection.execute("SELECT kind, count(*) FROM names_now GROUP BY kind"))
 
 
