@@ -35,6 +35,11 @@ def _number(text: str) -> int | float:
     return number
 
 
+def decoder(kind: Any, hook: Callable[[Any, Any], Any]) -> Callable[[bytes], Any]:
+    """A function that decodes JSON of a kind, whole floats as integers. hook: is asked for the kinds that are ours."""
+    return msgspec.json.Decoder(kind, dec_hook=hook, float_hook=_number).decode
+
+
 _decode: Final = msgspec.json.Decoder(float_hook=_number).decode
 
 

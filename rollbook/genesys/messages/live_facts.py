@@ -17,29 +17,12 @@ import msgspec
 from msgspec.structs import replace
 
 from rollbook.genesys.lenient_json import as_object, objects, text, texts
+from rollbook.genesys.messages.live_fields import EVENT_TIMES, LISTS, TIMES
 from rollbook.genesys.times import from_epoch_ms, from_text, normalize, to_text
-from rollbook.genesys.topics import MEDIA_TYPES, detail_member, snapshot_media
+from rollbook.genesys.topics import detail_member, snapshot_media
 
-# What participants, their communications and messages bear. (`callbackScheduledTime` lies ahead of the event.)
-_TIMES: Final = (
-    "connectedTime",
-    "startTime",
-    "endTime",
-    "disconnectedTime",
-    "startAcwTime",
-    "endAcwTime",
-    "startHoldTime",
-    "startAlertingTime",
-    "parkTime",
-    "resumeTime",
-    "bargedTime",
-    "providerEventTime",
-    "messageTime",
-)
 # A communication in one of these is yet to happen, although its participant has gone.
 _YET_TO_COME: Final = ("scheduled", "parked")
-# Where events without participants bear their own time.
-_EVENT_TIMES: Final = ("eventTime", "metricDate", "timestamp")
 
 
 # A struct, as what is made for every event: a frozen dataclass takes ten times as long to make.
@@ -67,7 +50,7 @@ _AHEAD: Final = timedelta(days=1)
 
 def event_time(body: Mapping[str, Any]) -> str | None:
     """The time that an event gives for itself, as API text: ISO or epoch milliseconds. Snapshots give none."""
-    for name in _EVENT_TIMES:
+    for name in EVENT_TIMES:
         value = body.get(name)
         if value is not None:
             return from_epoch_ms(value) if value.__class__ is int else normalize(value) or from_epoch_ms(value)
@@ -157,25 +140,6 @@ def of_snapshot(media: str, body: Mapping[str, Any]) -> LiveFacts:
     )
 
 
-# A participant's lists of communications, as the platform spells them.
-_LISTS: Final = tuple(
-    (name, MEDIA_TYPES.get(name.lower()))
-    for name in (
-        "calls",
-        "callbacks",
-        "chats",
-        "cobrowsesessions",
-        "emails",
-        "messages",
-        "internalMessages",
-        "screenMonitorings",
-        "screenshares",
-        "socialExpressions",
-        "videos",
-    )
-)
-
-
 @dataclass(slots=True)
 class _Seen:
     """The facts gathered on a walk over a snapshot (snapshots come most often, and are largest)."""
@@ -205,7 +169,7 @@ class _Seen:
             self.direction = _direction(member.get("direction"))
         # In a flattened snapshot the participant is the communication, and `messages` are messages.
         flat = "state" in member
-        for name, kind in _LISTS:
+        for name, kind in LISTS:
             if name in member:
                 self._communications(objects(member[name]), None if flat else kind, asked=asked)
 
@@ -223,7 +187,7 @@ class _Seen:
                     self._add_times(message)
 
     def _add_times(self, item: Mapping[str, Any]) -> None:
-        for name in _TIMES:
+        for name in TIMES:
             if name in item and item[name].__class__ is str:
                 self.times.add(item[name])
         for name in ("afterCallWork", "wrapup"):

@@ -18,7 +18,9 @@ from msgspec import UNSET
 
 from rollbook.genesys.canonical_json import spelled
 from rollbook.genesys.errors import SettingsError
-from rollbook.genesys.privacy.known_records import KnownRecords, Path, Treat, left_out
+from rollbook.genesys.messages.documented_shapes import RECORD, Shape
+from rollbook.genesys.messages.identity import OWN_TIMES
+from rollbook.genesys.privacy.known_shapes import KnownShape, Path, Treat, left_out
 from rollbook.genesys.privacy.personal_fields import ADDRESSES, PATHS, FieldClass
 from rollbook.genesys.privacy.policy import Policy, Treatment, Withheld
 from rollbook.genesys.program import named_secrets
@@ -118,21 +120,34 @@ class Redactor:
         self._anywhere = {
             name: rules[0].treat for name, rules in self._rules.items() if len(rules) == 1 and not rules[0].before
         }
-        self._known: KnownRecords | None = None
+        # Made when the first of a shape comes: most processes meet none.
+        self._known: dict[Shape, KnownShape] = {}
         # So many names of a path can matter.
         every_rule = [rule for rules in (*self._rules.values(), *self._every.values()) for rule in rules]
         self._depth = 1 + max((len(rule.before) for rule in every_rule), default=0)
         self._roots: dict[Path, _Place] = {}
+        self._keeps_times = all(self._treatment_of(name, ("",)) is None for name in OWN_TIMES)
         self._kept = 0
 
     def record(self, raw: bytes) -> bytes:
         """A record of details without what the policy takes. Raises Withheld for what is no JSON."""
-        if not _may_hold_json(raw):
-            if self._known is None:
-                self._known = KnownRecords(self._treatment_of, self._walk)
-            if (found := self._known.redacted(raw)) is not None:
-                return found
-        return self.body(raw)
+        found = None if _may_hold_json(raw) else self._known_shape(RECORD, canonical=False).redacted(raw)
+        return self.body(raw) if found is None else found
+
+    def known(self, shape: Shape, raw: bytes) -> bytes | None:
+        """The one spelling of a body without what the policy takes; None where it is not of just this shape.
+
+        It says what `decoded` would leave, byte for byte. The times by which a body is identified are as they came.
+        """
+        if not self._keeps_times or (b"\\" in raw and _may_hold_json(raw)):
+            return None
+        return (self._known.get(shape) or self._known_shape(shape, canonical=True)).redacted(raw)
+
+    def _known_shape(self, shape: Shape, *, canonical: bool) -> KnownShape:
+        if shape not in self._known:
+            known = KnownShape(shape, self._treatment_of, self._treatment_below, canonical=canonical)
+            self._known[shape] = known
+        return self._known[shape]
 
     def body(self, raw: bytes) -> bytes:
         """The same JSON without what the policy takes. Raises Withheld for what is no JSON."""
@@ -225,14 +240,36 @@ class Redactor:
         if rule.treat is _drop and of_all is None and self._anywhere.get(name) is _drop:
             return left_out
         treat = rule.treat
+        drops = treat is _drop
 
         def treated(value: Any) -> Any:
+            if drops and value.__class__ is str and value:
+                return UNSET
             new = _treated(value, treat)
             if new.__class__ in _DEEP:
                 self._walk(new, (name, *path))
             return UNSET if new is None and value is not None else new
 
         return treated
+
+    def _treatment_below(self, path: Path) -> Treat:
+        """What becomes of an object or an array of any shape at a place that is known beforehand."""
+        empties = self._drops_all(path)
+
+        def treated(value: Any) -> Any:
+            if value.__class__ in _DEEP:
+                if empties and value.__class__ is dict and _is_texts(value):
+                    return {}
+                self._walk(value, path)
+            return value
+
+        return treated
+
+    def _drops_all(self, path: Path) -> bool:
+        """Tell whether each member of an object at a place is dropped if it is a text, whatever its name."""
+        every = _first(self._every[path[0]], path) if path[0] in self._every else None
+        named = (rule for rules in self._rules.values() for rule in rules if path[: len(rule.before)] == rule.before)
+        return every is not None and all(rule.treat is _drop for rule in (every, *named))
 
     def agent_name(self, name: str) -> str | None:
         """A name of one of the organisation's own people, as their listing has it; None if it is left out."""
@@ -271,7 +308,7 @@ class Redactor:
 
     def _walk(self, tree: Any, path: Path) -> None:
         """Treat what is named below an object or an array, in place. The hot path: eighty objects a conversation."""
-        deep, texts_alone = _DEEP, _TEXT.issuperset
+        deep = _DEEP
         waiting: list[tuple[Any, _Place]] = [(tree, self._roots.get(path) or self._root(path))]
         while waiting:
             node, place = waiting.pop()
@@ -283,7 +320,7 @@ class Redactor:
             found = place.shapes.get(shape)
             if found is None:
                 found = self._learn(shape, place)
-            if found.__class__ is _AllDropped and texts_alone(map(type, node.values())) and all(node.values()):
+            if found.__class__ is _AllDropped and _is_texts(node):
                 node.clear()
                 continue
             for name, treat in found:
@@ -414,6 +451,11 @@ def _drop(_: str) -> None:
 
 def _leave_out_text(_: str) -> None:
     """Leave a value out that is a text; of others what says nothing of anybody stays."""
+
+
+def _is_texts(node: dict[str, Any]) -> bool:
+    """Tell whether every member is a text, and none is empty."""
+    return _TEXT.issuperset(map(type, node.values())) and all(node.values())
 
 
 def _first(rules: Sequence[_Rule], path: Path) -> _Rule | None:
