@@ -1,9 +1,9 @@
-"""Shapes of what the platform documents: the parts of a record of details, of a snapshot and of a detail event.
+"""Shapes of what the platform documents: the parts of a record of details and of a conversation's snapshot.
 
 Data only. Snapshots of all media are one shape, and those of a single medium, where the communication lies flat in its
 participant, are another: a shape has the fields of every topic that it is for.
-Source: `detail_fields.py`, and the schemas of the platform's notification topics (users' and queues' conversations,
-detail events of conversations); a test holds each of their fields to this page.
+Source: `detail_fields.py`, and the schemas of the notification topics of users' and queues' conversations; a test holds
+each field of those to this page.
 """
 
 from __future__ import annotations
@@ -306,25 +306,4 @@ MEDIUM_SNAPSHOT: Final = Shape(
         ),
         "divisions": _DIVISIONS,
     },
-)
-
-DETAIL_EVENT: Final = Shape(
-    _names(
-        "eventTime conversationId participantId sessionId disconnectType mediaType provider direction ani dnis"
-        " addressTo addressFrom callbackUserName callbackNumbers callbackScheduledTime subject messageType queueId"
-        " divisionId acdOutcome answeredUserId requestedRoutings usedRouting requestedRoutingSkillIds"
-        " requestedSkillExpressionIds requestedLanguageId requestedRoutingUserIds routingPriority connectedDurationMs"
-        " conversationExternalContactIds conversationExternalOrganizationIds utilizationLabel flowType"
-        " skillExpressionApplied userId wrapupCode wrapupNotes wrapupDurationMs participantStartTime"
-        " externalOrganizationId externalContactId interactingDurationMs flowId flowVersion exitReason transferType"
-        " flowOutcomeId flowOutcomeStartTime flowOutcomeEndTime flowOutcomeValue outboundCampaignId"
-        " outboundContactListId outboundContactId heldDurationMs alertingDurationMs contactingDurationMs"
-        " dialingDurationMs callbackDurationMs voicemailDurationMs"
-    ),
-    {
-        "communications": Shape(_names("id mediaType")),
-        "flowMilestones": Shape(_names("milestoneId milestoneTime")),
-    },
-    {"journeyContext": Shape(_names("sessionId sessionIdType actionId actionMapId"))},
-    ("attributes",),
 )

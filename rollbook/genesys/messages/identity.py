@@ -19,7 +19,7 @@ from typing import Any, Final
 from rollbook.genesys.canonical_json import digest, spelled
 
 # Where events bear their own time: as text, or as milliseconds since 1970.
-OWN_TIMES: Final = ("eventTime", "metricDate", "timestamp")
+_OWN_TIMES: Final = ("eventTime", "metricDate", "timestamp")
 _MOMENT: Final = "20[0-9][0-9]-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])T(?:[01][0-9]|2[0-3]):[0-5][0-9]"
 _MINUTE: Final = re.compile(_MOMENT)
 # In the one spelling of a content, a quotation mark within a text is escaped: only behind a name that ends in "Time"
@@ -46,7 +46,7 @@ def minute_of(body: Any, spelling: bytes) -> bytes:
     In minutes since 1970, offsets disregarded. spelling: the one spelling of the body.
     """
     if body.__class__ is dict:
-        for name in OWN_TIMES:
+        for name in _OWN_TIMES:
             value = body.get(name)
             if value is not None and (own := _own(value)) is not None:
                 return own

@@ -17,12 +17,14 @@ import msgspec
 from msgspec.structs import replace
 
 from rollbook.genesys.lenient_json import as_object, objects, text, texts
-from rollbook.genesys.messages.live_fields import EVENT_TIMES, LISTS, TIMES
+from rollbook.genesys.messages.live_fields import LISTS, TIMES
 from rollbook.genesys.times import from_epoch_ms, from_text, normalize, to_text
 from rollbook.genesys.topics import detail_member, snapshot_media
 
 # A communication in one of these is yet to happen, although its participant has gone.
 _YET_TO_COME: Final = ("scheduled", "parked")
+# Where events without participants bear their own time.
+_EVENT_TIMES: Final = ("eventTime", "metricDate", "timestamp")
 
 
 # A struct, as what is made for every event: a frozen dataclass takes ten times as long to make.
@@ -50,7 +52,7 @@ _AHEAD: Final = timedelta(days=1)
 
 def event_time(body: Mapping[str, Any]) -> str | None:
     """The time that an event gives for itself, as API text: ISO or epoch milliseconds. Snapshots give none."""
-    for name in EVENT_TIMES:
+    for name in _EVENT_TIMES:
         value = body.get(name)
         if value is not None:
             return from_epoch_ms(value) if value.__class__ is int else normalize(value) or from_epoch_ms(value)

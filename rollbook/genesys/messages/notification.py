@@ -20,10 +20,10 @@ from rollbook.genesys.ids import LONGEST as LONGEST_ID
 from rollbook.genesys.ids import conversation_id as spelling
 from rollbook.genesys.ids import may_be_asked_for
 from rollbook.genesys.lenient_json import as_object, text, words
-from rollbook.genesys.messages.documented_shapes import DETAIL_EVENT, MEDIUM_SNAPSHOT, SNAPSHOT
+from rollbook.genesys.messages.documented_shapes import MEDIUM_SNAPSHOT, SNAPSHOT
 from rollbook.genesys.messages.identity import identity_of, identity_of_spelling
 from rollbook.genesys.messages.live_facts import LiveFacts, event_time, of_event, of_snapshot
-from rollbook.genesys.messages.live_fields import fields_of_event, fields_of_snapshot
+from rollbook.genesys.messages.live_fields import fields_of_snapshot
 from rollbook.genesys.topics import conversation_id_of, snapshot_media
 
 if TYPE_CHECKING:
@@ -134,7 +134,6 @@ class _Envelope(_Message):
 
 # `aws.partner/genesys.com/cloud/ORGANISATION/SUFFIX`: AWS sets it, and lets nobody but the partner send so.
 _PARTNER: Final = "aws.partner/genesys.com/cloud/"
-_DETAIL_EVENTS: Final = "v2.detail.events.conversation."
 
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -221,7 +220,7 @@ def _notification(
     topic: str, event_body: bytes, source: str, received_at: str, redactor: Redactor | None
 ) -> Notification:
     media = snapshot_media(topic)
-    known = None if redactor is None else _known(topic, media, event_body, redactor)
+    known = None if redactor is None or media is None else _known(media, event_body, redactor)
     body, spelling = (decode(event_body), None) if known is None else known
     time = facts = None
     if isinstance(body, dict):
@@ -243,18 +242,15 @@ def _notification(
     return Notification(topic, spelling, identity, conversation_id, time, received_at, source, facts, redactor=redactor)
 
 
-def _known(topic: str, media: str | None, body: bytes, redactor: Redactor) -> tuple[dict[str, Any], bytes] | None:
-    """The fields of a body that facts and identity are made of, and its redacted spelling; None where it has fields
-    that are not documented. media: as `topics.snapshot_media` has it.
+def _known(media: str, body: bytes, redactor: Redactor) -> tuple[dict[str, Any], bytes] | None:
+    """The fields of a snapshot that its facts are read from, and its redacted spelling; None where it has a field that
+    is not documented. media: as `topics.snapshot_media` answers it.
     """
-    if media is None:
-        shape = DETAIL_EVENT if topic.startswith(_DETAIL_EVENTS) else None
-    else:
-        shape = MEDIUM_SNAPSHOT if media else SNAPSHOT
-    if shape is None or (spelling := redactor.known(shape, body)) is None:
+    spelling = redactor.known(MEDIUM_SNAPSHOT if media else SNAPSHOT, body)
+    if spelling is None:
         return None
     try:
-        return (fields_of_event if media is None else fields_of_snapshot)(body), spelling
+        return fields_of_snapshot(body), spelling
     except ValueError:  # a part that the policy leaves out may have any shape
         return None
 

@@ -26,6 +26,8 @@ _PATIENCE: Final = 8
 _LONGEST_REST: Final = 31
 
 Path = tuple[str, ...]
+# Of a body itself.
+ROOT: Final[Path] = ("",)
 # The treatment of a value of any shape: what takes its place, UNSET where the field is left out.
 Treat = Callable[[Any], Any]
 # What becomes of the field of a name below a path (the nearest name first); None where it stays.
@@ -53,19 +55,19 @@ class KnownShape:
         self._canonical = canonical
         # Where the platform has a new field, nearly all that comes has it: to try each would be in vain.
         self._missed = self._resting = 0
-        kind = self._kind("Known", shape, ("",))
+        kind = self._kind("Known", shape, ROOT)
         self._decode = decoder(kind, _redacted) if canonical else msgspec.json.Decoder(kind, dec_hook=_redacted).decode
         # The fields of the parts are in order already; what is of any shape is put in order here.
         self._encode = msgspec.json.Encoder(order="deterministic" if canonical else None).encode
 
     def redacted(self, raw: bytes) -> bytes | None:
         """The JSON without what the policy takes; None where it has something that is not known here."""
-        if self._resting:
+        if self._resting > 0:
             self._resting -= 1
             return None
         try:
             found = self._encode(self._decode(raw))
-        except (ValueError, RecursionError, OverflowError):
+        except (ValueError, RecursionError):
             self._missed += 1
             # Only where both ways leave the same bytes: which of them is taken must not show.
             self._resting = min(self._missed // _PATIENCE, _LONGEST_REST) if self._canonical else 0
@@ -126,7 +128,7 @@ class _Treated(type):
 
 
 def _redacted(kind: Any, value: Any) -> Any:
-    """What becomes of a value that is treated. The decoder asks, as soon as it has read one."""
+    """The answer to the decoder, which asks as soon as it has read a value that is treated."""
     if kind is _LeftOut:
         return _NOTHING
     new = kind.treat(value)

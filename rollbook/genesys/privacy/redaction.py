@@ -19,8 +19,7 @@ from msgspec import UNSET
 from rollbook.genesys.canonical_json import spelled
 from rollbook.genesys.errors import SettingsError
 from rollbook.genesys.messages.documented_shapes import RECORD, Shape
-from rollbook.genesys.messages.identity import OWN_TIMES
-from rollbook.genesys.privacy.known_shapes import KnownShape, Path, Treat, left_out
+from rollbook.genesys.privacy.known_shapes import ROOT, KnownShape, Path, Treat, left_out
 from rollbook.genesys.privacy.personal_fields import ADDRESSES, PATHS, FieldClass
 from rollbook.genesys.privacy.policy import Policy, Treatment, Withheld
 from rollbook.genesys.program import named_secrets
@@ -126,7 +125,6 @@ class Redactor:
         every_rule = [rule for rules in (*self._rules.values(), *self._every.values()) for rule in rules]
         self._depth = 1 + max((len(rule.before) for rule in every_rule), default=0)
         self._roots: dict[Path, _Place] = {}
-        self._keeps_times = all(self._treatment_of(name, ("",)) is None for name in OWN_TIMES)
         self._kept = 0
 
     def record(self, raw: bytes) -> bytes:
@@ -137,9 +135,9 @@ class Redactor:
     def known(self, shape: Shape, raw: bytes) -> bytes | None:
         """The one spelling of a body without what the policy takes; None where it is not of just this shape.
 
-        It says what `decoded` would leave, byte for byte. The times by which a body is identified are as they came.
+        It is what `canonical_json.spelled` has of what `decoded` leaves, byte for byte.
         """
-        if not self._keeps_times or (b"\\" in raw and _may_hold_json(raw)):
+        if b"\\" in raw and _may_hold_json(raw):
             return None
         return (self._known.get(shape) or self._known_shape(shape, canonical=True)).redacted(raw)
 
@@ -152,7 +150,7 @@ class Redactor:
     def body(self, raw: bytes) -> bytes:
         """The same JSON without what the policy takes. Raises Withheld for what is no JSON."""
         try:
-            return _spelled(self._tree(_decode(raw), ("",), opens=_may_hold_json(raw)))
+            return _spelled(self._tree(_decode(raw), ROOT, opens=_may_hold_json(raw)))
         except (ValueError, RecursionError) as error:
             raise Withheld(str(error)) from None
 
@@ -161,7 +159,10 @@ class Redactor:
 
         raw: its bytes. Raises RecursionError.
         """
-        return self._tree(tree, ("",), opens=_may_hold_json(raw))
+        if tree.__class__ is dict and b"\\" not in raw:  # as nearly all that comes
+            self._walk(tree, ROOT)
+            return tree
+        return self._tree(tree, ROOT, opens=_may_hold_json(raw))
 
     def payload(self, raw: bytes) -> bytes:
         """A payload that nobody could read: the JSON that it is without people's data, or a word in its place.
@@ -169,7 +170,7 @@ class Redactor:
         What its fields are called says little, so that numbers and e-mail addresses are taken out of every text.
         """
         try:
-            return _spelled(_each_text(self._tree(_decode(raw), ("",), opens=True), self._words_within))
+            return _spelled(_each_text(self._tree(_decode(raw), ROOT, opens=True), self._words_within))
         except (ValueError, RecursionError):
             return self._withheld(raw)
 
@@ -253,7 +254,7 @@ class Redactor:
         return treated
 
     def _treatment_below(self, path: Path) -> Treat:
-        """What becomes of an object or an array of any shape at a place that is known beforehand."""
+        """The treatment of an object or an array of any shape at a place that is known beforehand."""
         empties = self._drops_all(path)
 
         def treated(value: Any) -> Any:

@@ -158,11 +158,18 @@ def test_of_two_members_with_one_name_no_person_is_left() -> None:
     assert Redactor(STRICT).body(raw) == b'{"sessions":[]}'
 
 
-@pytest.mark.parametrize("raw", [b"no json " + CANARY.encode(), b"\xff" + CANARY.encode(), b"[" * 100_000])
+@pytest.mark.parametrize(
+    "raw",
+    [
+        *(b"no json " + CANARY.encode(), b"\xff" + CANARY.encode(), b"[" * 100_000),
+        b'{"participants":[{"attributes":' + b"[" * 10_000 + b'"' + CANARY.encode() + b'"' + b"]" * 10_000 + b"}]}",
+    ],
+)
 def test_what_cannot_be_opened_is_withheld(raw: bytes) -> None:
     """Nobody knows whose data it holds: as a body it is refused, as a dead letter its size and digest are kept."""
-    with pytest.raises(Withheld):
-        Redactor(STRICT).body(raw)
+    for work in (Redactor(STRICT).body, Redactor(STRICT).record):
+        with pytest.raises(Withheld):
+            work(raw)
     kept = Redactor(STRICT).payload(raw)
     assert CANARY.encode() not in kept
     assert str(len(raw)).encode() in kept
