@@ -1,7 +1,7 @@
 """The fields that the facts of a snapshot are read from, and a body decoded into no more than these. Pure.
 
-To decode all of it takes more than half as long again. A value is of any kind, but for the lists of what is nested: who reads
-facts of a body that may have any shape decodes all of it (`live_facts.py`).
+To decode all of it takes more than half as long again. A value is of any kind, but for the lists of what is nested: who
+reads facts of a body that may have any shape decodes all of it (`live_facts.py`).
 """
 
 from __future__ import annotations
