@@ -20,6 +20,7 @@ from rollbook.genesys.canonical_json import spelled
 from rollbook.genesys.errors import SettingsError
 from rollbook.genesys.messages.documented_shapes import RECORD, Shape
 from rollbook.genesys.privacy.known_shapes import ROOT, KnownShape, Path, Treat, left_out
+from rollbook.genesys.privacy.number_signs import SIGNS, with_plain_signs
 from rollbook.genesys.privacy.personal_fields import ADDRESSES, PATHS, FieldClass
 from rollbook.genesys.privacy.policy import Policy, Treatment, Withheld
 from rollbook.genesys.program import named_secrets
@@ -492,7 +493,10 @@ _EMAIL_IN_WORDS: Final = re.compile(
 )
 # Seven digits and more, and not a part of an id; what is escaped or encoded before it is not a part of it.
 _DIGIT: Final = r"(?:\d|%3\d|\\{1,64}u003\d)"
-_BETWEEN: Final = r"(?:[\s().\-/+]|%2[0-9a-fA-F]|\\{1,64}(?:[nrt]|u00[aA]0))"
+_BETWEEN: Final = (
+    rf"(?:[\s().\-/+{SIGNS}]|%2[0-9a-fA-F]|%(?:[cC]2%[aA]0|[eE][23]%8[0-9a-fA-F]%[0-9a-fA-F]{{2}})"
+    r"|\\{1,64}(?:[nrt]|u(?:00[aA][0dD]|20[0-6][0-9a-fA-F]|2212|3000)))"
+)
 _NUMBER_IN_WORDS: Final = re.compile(
     r"(?:(?<![\w\-.:])|(?<=\\[bfnrt])|(?<=\\u[0-9a-fA-F]{4})|(?<=%[0-9a-fA-F]{2})|(?<=25[0-9a-fA-F]{2})"
     r"|(?<=5[cC][bfnrt])|(?<=5[cC]u[0-9a-fA-F]{4}))"
@@ -509,7 +513,8 @@ _KEPT_DIGITS: Final = 5
 
 def _digits(value: str) -> str:
     """The digits of a telephone number, however it is written; "" for what is none."""
-    found = _NUMBER.fullmatch(value.strip())
+    value = with_plain_signs(value).strip()
+    found = _NUMBER.fullmatch(value)
     return re.sub(r"\D", "", re.split("[;@]", value)[0]) if found else ""
 
 

@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from rollbook.genesys.canonical_json import decode
+from rollbook.genesys.privacy.number_signs import with_plain_signs
 from rollbook.store.erasure import written_forms
 from rollbook.store.erasure.person import (
     FEWEST_NATIONAL,
     KEPT_FIELDS,
     LONGEST_CODE,
-    NUMBER_RUN,
     Number,
     Person,
     address_of,
@@ -33,6 +33,7 @@ from rollbook.store.erasure.person import (
     external_id_of,
     names_of,
     number_of,
+    number_runs,
     numbers_within,
     plain,
     values_of,
@@ -169,10 +170,10 @@ class ErasedPeople:
             return True
         return (
             "phone" in self._kinds
-            and _DIGITS.search(text) is not None
+            and _DIGITS.search(with_plain_signs(text)) is not None
             and any(
                 self._has("phone", form)
-                for run in NUMBER_RUN.findall(text)
+                for run in number_runs(text)
                 for _, number in numbers_within(run)
                 for form in _counterparts(number)
             )

@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from rollbook.genesys.canonical_json import decode
 from rollbook.genesys.errors import UsageError
+from rollbook.genesys.privacy.number_signs import with_plain_signs
 from rollbook.store.erasure import written_forms
 
 # A path of names from a body's root; lists do not count.
@@ -26,7 +27,7 @@ _FEWEST_DIGITS: Final = 5
 LONGEST_CODE: Final = 3
 FEWEST_NATIONAL: Final = 8
 _PROBE: Final = 7
-NUMBER_RUN: Final = re.compile(r"(?<![^\W_])\+?\(?\d[\d\s().\-/]*\d", re.ASCII)
+_NUMBER_RUN: Final = re.compile(r"(?<![^\W_])\+?\(?\d[\d\s().\-/]*\d", re.ASCII)
 _ASCII: Final = re.compile(r"[!-~]+", re.ASCII)
 _NOT_DIGITS: Final = {code: None for code in range(128) if not chr(code).isdigit()}
 # Where digits and letters may be encoded as those of an address are.
@@ -51,7 +52,7 @@ class Number(NamedTuple):
 
 def number_of(text: str) -> Number | None:
     """The number that a text is, however it is written; None for what is none."""
-    text = re.sub(r"^(?:tel|sips?|callto):", "", text.strip(), flags=re.IGNORECASE)
+    text = re.sub(r"^(?:tel|sips?|callto):", "", with_plain_signs(text).strip(), flags=re.IGNORECASE)
     text = re.split(r"[;@]|\s*(?:x|ext\.?)\s*\d+$", text, maxsplit=1, flags=re.IGNORECASE)[0].strip()
     if not re.fullmatch(r"\+?[\d\s().\-/]+", text, re.ASCII):
         return None
@@ -243,7 +244,7 @@ class Person:
     def _parts_of(self, text: str) -> Iterator[str]:
         """Numbers and addresses of the person within a text, as it is read."""
         if self._numbers:
-            for run in NUMBER_RUN.findall(text):
+            for run in number_runs(text):
                 yield from self._numbers_in(run)
         if self._emails:
             yield from (found for found in written_forms.email_addresses(text) if found.casefold() in self._emails)
@@ -271,6 +272,11 @@ class Names(Protocol):
     """Says whether a value names somebody. attribute: the name of the participant attribute that it is of."""
 
     def __call__(self, value: str, *, attribute: str | None = None) -> bool: ...
+
+
+def number_runs(text: str) -> list[str]:
+    """The stretches of digits and of what stands between them in numbers."""
+    return _NUMBER_RUN.findall(with_plain_signs(text))
 
 
 def numbers_within(run: str) -> Iterator[tuple[str, Number]]:

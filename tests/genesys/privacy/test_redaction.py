@@ -126,6 +126,7 @@ def test_numbers_and_e_mail_addresses_are_told_apart_by_their_value() -> None:
 def test_a_caller_is_one_hash_however_the_number_is_written() -> None:
     """With one key equal numbers are equal, with another they are not, and the number cannot be read."""
     ways = ["tel:+13175550123", "+1 317 555 0123", "sip:+13175550123@198.51.100.10;user=phone", "+1 (317) 555-0123"]
+    ways += ["+1\u00a0317\u00a0555\u20110123", "\u202a+1 317 555 0123\u202c", "+1\u202f317\u2013555\u20130123"]
     hashes = {after({"phone_numbers": "hash"}, {"ani": way})["ani"] for way in ways}
     assert len(hashes) == 1
     other = json.loads(Redactor(parse("phone_numbers=hash"), b"another").body(b'{"ani":"tel:+13175550123"}'))["ani"]
@@ -372,6 +373,10 @@ def test_words_with_braces_stay(text: str) -> None:
         "/?tel=%252B1%20317%20555%200123&m=ada%2540example.com",
         "/?tel=1+317+555+0123&m=ada@example.com#ada@example.com",
         "/?tel=%31%33%31%37%35%35%35%30%31%32%33",
+        "call +1\u00a0317\u00a0555\u20110123 or ada@example.com",
+        "\u202a+1\u202f317\u2013555\u20130123\u202c ada@example.com",
+        "13175\u200b55\u00ad0123",
+        "/?tel=%2B1%C2%A0317%E2%80%91555%E2%80%AF0123",
     ],
 )
 def test_numbers_and_addresses_are_taken_out_however_they_are_escaped(text: str, depth: int) -> None:

@@ -383,6 +383,7 @@ def test_digests_know_the_numbers_that_are_the_same(left: str, right: str) -> No
         (Person(phones=["030 1234567"]), {"url": "https://example.com/?n=%2B49301234567"}),
         (Person(emails=["ada@example.com"]), {"url": "https://example.com/?m=ada%40example.com"}),
         (Person(phones=["030 1234567"]), {"text": "please call +49 30 1234567 today"}),
+        (Person(phones=["030 1234567"]), {"text": "please call \u202a+49\u00a030\u20111234567\u202c today"}),
     ],
 )
 def test_each_key_is_known_by_its_digest(person: Person, body: dict[str, Any]) -> None:
