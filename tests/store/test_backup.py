@@ -122,6 +122,16 @@ def test_a_folder_is_no_store(tmp_path: Path) -> None:
             back_up(folder, tmp_path / "copy.db", at=AT, how=Manner())
 
 
+def test_no_backup_takes_the_place_of_a_folder(tmp_path: Path) -> None:
+    """Nor does a lock stay beside it."""
+    store, folder = made(tmp_path / "rollbook.db"), tmp_path / "folder"
+    folder.mkdir()
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(StoreUnwritable, match="is a folder; --db takes the path of a file"):
+        restore(store, folder, at=AT, how=Manner())
+    assert sorted(tmp_path.iterdir()) == before
+
+
 def test_a_backup_replaces_an_earlier_one_and_nothing_else(tmp_path: Path) -> None:
     """A file that is no store, another organisation's, and a store that somebody uses stay as they are."""
     store, target = made(tmp_path / "rollbook.db"), tmp_path / "copy.db"

@@ -74,6 +74,7 @@ def restore(
     store = store.resolve()
     origin = _origin(origin, store)
     need_folder(store.parent)
+    connections.is_there(store)  # a folder is refused before a lock is put beside it
     with locks.locked(
         locks.lock_file(store),
         locks.EVERYTHING,
