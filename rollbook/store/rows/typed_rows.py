@@ -43,6 +43,8 @@ _TABLES: Final = (
 # Rows of a statement: with this many, SQLite works for long enough that another thread can read meanwhile, and each row
 # costs less (docs/performance.md).
 _ROWS_AT_ONCE: Final = 100
+# Parts whose columns are made together: those of two pages. A hostile record has hundreds of thousands.
+_PARTS_AT_ONCE: Final = 10_000
 _values: Final[Callable[[Any], tuple[Any, ...]]] = msgspec.structs.astuple
 # By table, the places of the fields that had a value since the process began: a session has 85 fields, and those of one
 # organisation use some 30 of them. Fields only come, so that page after page takes the same statement. Whoever writes
@@ -105,11 +107,11 @@ class TypedRows:
     def __init__(self, texts: TextIds) -> None:
         self._texts = texts
         self._parts = {table: _Parts(table) for table in _TABLES}
-        self._tables: dict[str, _Table] = {}
+        self._tables: list[tuple[str, _Table]] = []
 
     def add(self, conversation: int, record: Any) -> set[str]:
         """Take the parts of a conversation's record, by its number; answers its media types."""
-        self._tables = {}
+        self._tables = []
         base = conversation << SHIFT
         participants, sessions, segments, metrics, stats, flows, outcomes = self._parts.values()
         session_id = segment_id = metric_id = stat_id = outcome_id = base
@@ -139,24 +141,32 @@ class TypedRows:
 
     def insert(self, connection: sqlite3.Connection) -> None:
         """Write the rows."""
-        for name, table in self._made().items():
+        for name, table in self._made():
             table.insert(connection, name)
 
     def named(self) -> Iterator[tuple[NameKind, Any]]:
         """Ids of what the rows name, each with its kind; not of queues, which are among the texts."""
-        for name, table in self._made().items():
+        for name, table in self._made():
             for place, kind, is_listed in _NAMED.get(name, ()):
                 if place in table.used:
                     values = set(table.fields[table.used.index(place)])
                     yield from zip(repeat(kind), members(values) if is_listed else values, strict=False)
 
-    def _made(self) -> dict[str, _Table]:
+    def _made(self) -> Iterable[tuple[str, _Table]]:
+        """The tables, by their names; of very many rows in pieces, which are made as they are asked for."""
+        if sum(len(of.parts) for of in self._parts.values()) > _PARTS_AT_ONCE:
+            return self._pieces()
         if not self._tables:
-            self._tables = {name: self._table(name, of) for name, of in self._parts.items() if of.parts}
+            self._tables = list(self._pieces())
         return self._tables
 
-    def _table(self, name: str, of: _Parts) -> _Table:
-        columns: list[Column] = list(zip(*map(_values, of.parts), strict=True))
+    def _pieces(self) -> Iterator[tuple[str, _Table]]:
+        for name, of in self._parts.items():
+            for begin in range(0, len(of.parts), _PARTS_AT_ONCE):
+                yield name, self._table(name, of, slice(begin, begin + _PARTS_AT_ONCE))
+
+    def _table(self, name: str, of: _Parts, piece: slice) -> _Table:
+        columns: list[Column] = list(zip(*map(_values, of.parts[piece]), strict=True))
         used, slices, fields = _used(name, columns), _SLICES[name], list[Column]()
         for place in used:
             column = columns[place]
@@ -167,7 +177,7 @@ class TypedRows:
             elif (name, place) == _QUEUE:
                 column = [self._texts[queue] if queue.__class__ is str else queue for queue in column]
             fields.append(column)
-        return _Table((of.ids, *of.where), used, fields)
+        return _Table([column[piece] for column in (of.ids, *of.where)], used, fields)
 
 
 def _used(table: str, columns: Sequence[Column]) -> tuple[int, ...]:
@@ -193,10 +203,9 @@ def _insert(table: str, used: tuple[int, ...], rows: int) -> str:
 def _as_times(column: Column) -> Column:
     """Times as the API writes them, which nearly all are: a look at all of them at once."""
     times = [time for time in column if time is not ABSENT]
-    if None not in times:
+    if None not in times and {24}.issuperset(map(len, times)):
         together, number = "".join(times), len(times)
-        is_length = len(together) == 24 * number
-        if is_length and together[19::24] == "." * number and together[23::24] == "Z" * number:
+        if together[19::24] == "." * number and together[23::24] == "Z" * number:
             return column
     return [time if time is ABSENT else as_time(time) for time in column]
 
@@ -241,7 +250,7 @@ def members(listed: Iterable[Any]) -> Iterator[Any]:
         for text in texts:
             with suppress(ValueError, RecursionError):
                 found.append(decode(text.encode()))
-    return chain.from_iterable(found)
+    return chain.from_iterable(each for each in found if each.__class__ is list)  # a text may begin as a list does
 
 
 class _Slices(NamedTuple):
