@@ -248,6 +248,71 @@ def test_a_time_of_another_spelling_changes_no_other(monkeypatch: pytest.MonkeyP
     assert [[row.get("segment_start") for row in each] for each in found] == [[time, None] for time in spelled.values()]
 
 
+def test_a_time_does_not_depend_on_the_length_of_its_neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sign too many in a time, and a sign too few in the next conversation's, are no two right times."""
+    monkeypatch.setattr(typed_rows, "_in_use", {})
+    times = ["2026-03-02T17:30:43.134Z ", "2021-04-2T15:30:51.418Z"]
+    records = [
+        {"conversationId": "c", "participants": [{"sessions": [_session(segments=[{"segmentStart": time}])]}]}
+        for time in times
+    ]
+    rows = [row_of(json.dumps(record).encode()) for record in records]
+    alone = [stored(row)[1][0]["segments"][0].get("segment_start") for row in rows]
+    assert [each["segments"][0].get("segment_start") for each in stored(*rows)[1]] == alone
+    assert alone[0] == "2026-03-02T17:30:43.134Z"
+
+
+def test_rows_of_many_parts_are_made_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are the rows, and name what, they would be and name if they were made at once."""
+    sessions = [_session(segments=[{"queueId": f"q{n % 3}", "wrapUpCode": f"w{n}"}] * 3) for n in range(9)]
+    rows = [
+        row_of(json.dumps({"participants": [{"userId": f"u{n}", "sessions": sessions}]}).encode()) for n in range(5)
+    ]
+
+    def made() -> tuple[Any, Any]:
+        with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
+            schema.migrate(db)
+            numbers.given(db, [f"c{place}" for place, _ in enumerate(rows)])
+            children = ChildRows(TextIds(db))
+            for number, row in enumerate(rows, 1):
+                children.add(number, row)
+            named = children.named()
+            children.insert(db)
+            assert children.named() == named
+            return named, [read(db, f"c{place}") for place, _ in enumerate(rows)]
+
+    at_once = made()
+    monkeypatch.setattr(typed_rows, "_PARTS_AT_ONCE", 7)
+    assert made() == at_once
+    assert len(at_once[1][4]["segments"]) == 27
+
+
+@pytest.mark.parametrize("skills", ['[{"id":"s1"}]', '[["s1"]]', '"[1],5"', '"[1]"', '[7,null,"s2"]', '{"a":1}'])
+def test_a_list_of_ids_that_holds_anything_else_names_nothing_by_it(skills: str) -> None:
+    """What the platform does not send stops nothing."""
+    session = f'{{"sessionId":"s","activeSkillIds":{skills},"segments":[{{"queueId":"q1"}}]}}'
+    row = row_of(f'{{"conversationId":"c","participants":[{{"sessions":[{session}]}}]}}'.encode())
+    for each in (row, DetailRow("c", None, None, row.raw, row.record)):
+        with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
+            schema.migrate(db)
+            numbers.given(db, ["c"])
+            children = ChildRows(TextIds(db))
+            children.add(1, each)
+            children.insert(db)
+            assert children.named() == {("queue", "q1")} | ({("skill", "s2")} if "s2" in skills else set())
+
+
+def test_a_record_that_no_tree_can_hold_has_the_rows_of_its_fields() -> None:
+    """Beside a number beyond all floats there are no evaluations, and no attributes that hold it; all else is there."""
+    rare = row_of(b'{"conversationId":"c","originatingDirection":"inbound","evaluations":[{}],"new":1e999}')
+    assert rare.typed is not None
+    (columns,), (found,) = stored(rare)
+    assert (columns[0], found) == ("inbound", {})
+    attributes = b'{"conversationId":"c","participants":[{"participantId":"p","attributes":{"a":1e999}}]}'
+    assert list(child_rows.attributes(1, row_of(attributes))) == []
+    assert list(child_rows.attribute_names(1, row_of(attributes))) == []
+
+
 @pytest.mark.parametrize("ahead", [0, 1, 250])
 def test_a_column_that_comes_into_use_late_keeps_its_values(monkeypatch: pytest.MonkeyPatch, ahead: int) -> None:
     """Be it within a transaction or in the one after, and with the only column that nobody used before."""

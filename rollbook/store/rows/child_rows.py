@@ -58,9 +58,10 @@ class ChildRows:
 
         A table takes a million rows of a conversation. More of them stay in its details alone.
         """
-        fields = row.typed
-        if fields is None or len(row.raw) > LAST_PLACE or _has_rare_parts(fields):
-            columns = _add_tree(self._others, conversation, row.record, self._texts, self._named)
+        fields = row.typed if len(row.raw) <= LAST_PLACE else None
+        tree = _tree_of(row) if fields is None or _has_rare_parts(fields) else None
+        if fields is None or tree is not None:
+            columns = _add_tree(self._others, conversation, tree or {}, self._texts, self._named)
         else:
             columns = (
                 fields.originatingDirection,
@@ -75,9 +76,10 @@ class ChildRows:
 
     def named(self) -> set[tuple[str, str]]:
         """(kind, id) of everything with a name that these rows name; asked before they are inserted or after."""
-        found = {*self._typed.named(), *self._named}
-        found |= {(NameKind.QUEUE, text) for text in self._texts}
-        found |= {(NameKind.DIVISION, text) for text in members(self._divisions)}
+        # In this order: the texts of the transaction have the queues once the rows are made.
+        found = [*self._typed.named(), *self._named]
+        found += [(NameKind.QUEUE, text) for text in self._texts]
+        found += [(NameKind.DIVISION, text) for text in members(self._divisions)]
         return {(kind, value) for kind, value in found if value.__class__ is str and value}
 
     def insert(self, connection: sqlite3.Connection) -> None:
@@ -98,6 +100,14 @@ def delete(connection: sqlite3.Connection, first: int, last: int) -> None:
 
 def _listed(members: set[str]) -> str:
     return _encode(sorted(members)).decode()
+
+
+def _tree_of(row: DetailRow) -> dict[str, Any] | None:
+    """All of a record; None where it has what no tree can hold, such as a number beyond all floats."""
+    try:
+        return row.record
+    except (ValueError, RecursionError):
+        return None
 
 
 def _has_rare_parts(fields: Any) -> bool:
@@ -125,7 +135,7 @@ def participant_ids(row: DetailRow) -> list[str]:
     if row.typed is not None:
         named = enumerate(participant.participantId for participant in row.typed.participants or ())
         return [text_or_none(identity) or str(position) for position, identity in named]
-    found = _objects(row.record, "participants")
+    found = _objects(_tree_of(row) or {}, "participants")
     return [text_or_none(participant.get("participantId")) or str(position) for position, participant in found]
 
 
@@ -133,9 +143,13 @@ def _attributes_of(row: DetailRow) -> Iterator[tuple[int, Any, Any]]:
     if row.typed is not None:
         for position, participant in enumerate(row.typed.participants or ()):
             if participant.attributes is not ABSENT:
-                yield position, participant.participantId, decode(bytes(participant.attributes))
+                try:
+                    named = decode(bytes(participant.attributes))
+                except (ValueError, RecursionError):
+                    continue  # they stay in the details
+                yield position, participant.participantId, named
     else:
-        for position, participant in _objects(row.record, "participants"):
+        for position, participant in _objects(_tree_of(row) or {}, "participants"):
             if "attributes" in participant:
                 yield position, participant.get("participantId"), participant["attributes"]
 
