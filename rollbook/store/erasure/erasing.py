@@ -217,10 +217,10 @@ def _step_of_users(connection: sqlite3.Connection, people: list[str], after: int
         folded = raw.lower()
         return tombstones.without_users(raw, people) if any(each in folded for each in wanted) else raw
 
-    for number in found:
-        if clean_conversation(connection, number, clean, children):
-            _drop_attributes_of(connection, number, people)
+    changed = [number for number in found if clean_conversation(connection, number, clean, children)]
     children.insert(connection)
+    for number in changed:
+        _drop_attributes_of(connection, number, people)  # whose they are is known by the participants' rows
     return found[-1] if len(found) == _LOOKED_AT else None
 
 
@@ -228,7 +228,8 @@ def _drop_attributes_of(connection: sqlite3.Connection, number: int, people: lis
     first = number << numbers.SHIFT
     connection.executemany(
         "DELETE FROM attribute_rows WHERE number = ?1 AND participant_id IN"
-        " (SELECT participant_id FROM participant_rows WHERE id BETWEEN ?2 AND ?3 AND lower(user_id) = ?4)",
+        f" (SELECT coalesce(nullif(participant_id, ''), CAST(id & {numbers.LAST_PLACE} AS TEXT)) FROM participant_rows"
+        " WHERE id BETWEEN ?2 AND ?3 AND lower(user_id) = ?4)",
         [(number, first, first + numbers.LAST_PLACE, each) for each in people],
     )
 

@@ -261,6 +261,23 @@ def test_one_of_our_own_people_loses_the_name(store: Path) -> None:
     assert b"Ada" not in bytes_of(store)
 
 
+def test_one_of_our_own_people_loses_the_attributes(tmp_path: Path) -> None:
+    """Those of their part of a conversation, whether it has an id or a place alone; others keep theirs."""
+    path = tmp_path / "rollbook.db"
+    with_place = personal(1, "+49409000001", "Other 1")
+    del with_place["participants"][-1]["participantId"]
+    with Book.open(path, pack="none") as book:
+        read(book, [personal(0, "+49409000000", "Other 0"), with_place], 45)
+    before = query(path, "SELECT number, participant_id, name FROM attribute_rows ORDER BY 1, 2, 3")
+    place = str(len(with_place["participants"]) - 1)
+    hers = [row for row in before if row[1] == "a-0" or row[:2] == (2, place)]
+    assert [row[2] for row in hers] == ["desk", "desk"]
+    erase(path, Person(users=[ADA]))
+    after = query(path, "SELECT number, participant_id, name FROM attribute_rows ORDER BY 1, 2, 3")
+    assert after == [row for row in before if row not in hers]
+    assert after
+
+
 def test_an_erasure_that_was_cut_short_is_gone_on_with(store: Path) -> None:
     """What was found stays erased from that moment on; the rest is erased when it is resumed."""
 
