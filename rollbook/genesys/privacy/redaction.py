@@ -20,7 +20,7 @@ from rollbook.genesys.canonical_json import spelled
 from rollbook.genesys.errors import SettingsError
 from rollbook.genesys.messages.documented_shapes import RECORD, Shape
 from rollbook.genesys.privacy.known_shapes import ROOT, KnownShape, Path, Treat, left_out
-from rollbook.genesys.privacy.number_signs import SIGNS, with_plain_signs
+from rollbook.genesys.privacy.number_signs import DASHES, HYPHENS, SIGNS, with_plain_signs
 from rollbook.genesys.privacy.personal_fields import ADDRESSES, PATHS, FieldClass
 from rollbook.genesys.privacy.policy import Policy, Treatment, Withheld
 from rollbook.genesys.program import named_secrets
@@ -444,7 +444,7 @@ def _may_hold_json(raw: bytes) -> bool:
 
 
 def _in_words(treat: _Treat, found: re.Match[str]) -> str:
-    return found[0] if _DATE.fullmatch(found[0]) else treat(found[0]) or _GONE
+    return found[0] if _DATE.fullmatch(with_plain_signs(found[0])) else treat(found[0]) or _GONE
 
 
 def _drop(_: str) -> None:
@@ -475,7 +475,8 @@ def _treated(value: Any, treat: _Treat) -> Any:
     if isinstance(value, Mapping):
         kept = {name: _treated(each, treat) for name, each in value.items()}
         return {name: each for name, each in kept.items() if each is not None} or None
-    return treat(str(value))
+    # A number beyond all floats is what it is spelled as.
+    return treat(bytes(value).decode() if value.__class__ is msgspec.Raw else str(value))
 
 
 # What takes the place of a person's words in a sentence.
@@ -494,16 +495,19 @@ _EMAIL_IN_WORDS: Final = re.compile(
 # Seven digits and more, and not a part of an id; what is escaped or encoded before it is not a part of it.
 _DIGIT: Final = r"(?:\d|%3\d|\\{1,64}u003\d)"
 _BETWEEN: Final = (
-    rf"(?:[\s().\-/+{SIGNS}]|%2[0-9a-fA-F]|%(?:[cC]2%[aA]0|[eE][23]%8[0-9a-fA-F]%[0-9a-fA-F]{{2}})"
-    r"|\\{1,64}(?:[nrt]|u(?:00[aA][0dD]|20[0-6][0-9a-fA-F]|2212|3000)))"
+    rf"(?:[\s().\-/+{SIGNS}]|[{DASHES}](?!\s*\+)|%2[0-9a-fA-F]|%[cC]2%[aA][0dD]|%[eE][fF]%[bB][bB]%[bB][fF]"
+    r"|%[eE]2%8(?:0%(?:8[0-9a-fA-F]|9[0-5]|[aA][89a-fA-F])|1%[aA][0-9a-fA-F])"
+    r"|\\{1,64}(?:[nrt]|u(?:00[aA][0dD]|20(?:0[0-9a-fA-F]|1[0-5]|2[89a-fA-F]|6[0-9])|2212|[fF][eE][fF][fF])))"
 )
 _NUMBER_IN_WORDS: Final = re.compile(
-    r"(?:(?<![\w\-.:])|(?<=\\[bfnrt])|(?<=\\u[0-9a-fA-F]{4})|(?<=%[0-9a-fA-F]{2})|(?<=25[0-9a-fA-F]{2})"
+    rf"(?:(?<![\w\-.:{HYPHENS}])"
+    r"|(?<=\\[bfnrt])|(?<=\\u[0-9a-fA-F]{4})|(?<=%[0-9a-fA-F]{2})|(?<=25[0-9a-fA-F]{2})"
     r"|(?<=5[cC][bfnrt])|(?<=5[cC]u[0-9a-fA-F]{4}))"
-    rf"\+?\(?{_DIGIT}(?:{_BETWEEN}{{0,2}}{_DIGIT}){{6,40}}(?![\w\-:])",
+    rf"\+?\(?{_DIGIT}(?:{_BETWEEN}{{0,2}}{_DIGIT}){{6,40}}(?![\w\-:{HYPHENS}])",
     re.ASCII,
 )
-_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d(?: \d\d)?")
+_DAY: Final = r"\d{4}-\d\d-\d\d(?: \d\d)?"
+_DATE: Final = re.compile(rf"{_DAY}(?: ?- ?{_DAY})?")
 _HASHED: Final = re.compile("hmac:[0-9a-f]{32}")
 _NUMBER: Final = re.compile(r"(?:tel:|sips?:)?\+?[\d\s().\-/]{3,}(?:[;@].*)?", re.ASCII | re.IGNORECASE | re.DOTALL)
 _SHORTENED: Final = re.compile(r"[0-9]{0,5}…|…@[^\s@]+|(?:\S\.){1,3}")

@@ -772,18 +772,19 @@ def _read_file(path: Path, *, found: bool) -> dict[str, Any]:
     return values
 
 
-# More than any name has, and few enough: what tomllib makes of a name grows with the square of its parts.
+# More parts than any name has, and few enough: what tomllib makes of a name grows with the square of them.
 _MOST_PARTS: Final = 1_000
+_PART: Final = r"""(?>[\w-]+|"(?:\\.|[^"\\\n])*+"|'[^'\n]*+')[ \t]*+"""
+_ENDLESS_NAME: Final = re.compile(
+    rf"^[ \t]*+\[{{0,2}}+[ \t]*+(?>{_PART}\.[ \t]*+){{{_MOST_PARTS}}}", re.MULTILINE | re.ASCII
+)
 
 
 def _refuse_endless_names(path: Path, text: str) -> None:
     """Raise SettingsError for a name of thousands of parts (`a.a.a…`), which would take a gigabyte of memory."""
-    for number, line in enumerate(text.splitlines(), 1):
-        name, equals, _ = line.partition("=")
-        # A line that begins with a text, and sets nothing, goes on with a list of them.
-        is_name = equals or not name.lstrip().startswith(('"', "'"))
-        if is_name and name.count(".") > _MOST_PARTS:
-            raise SettingsError(f"{path} is no TOML: line {number} has a name of more than {_MOST_PARTS} parts")
+    if found := _ENDLESS_NAME.search(text):
+        line = text.count("\n", 0, found.start()) + 1
+        raise SettingsError(f"{path} is no TOML: line {line} has a name of more than {_MOST_PARTS} parts")
 
 
 _SECTIONS: Final = tuple(dict.fromkeys(section for section, _ in KEYS))

@@ -275,8 +275,14 @@ class Names(Protocol):
 
 
 def number_runs(text: str) -> list[str]:
-    """The stretches of digits and of what stands between them in numbers."""
-    return _NUMBER_RUN.findall(with_plain_signs(text))
+    """The stretches of digits and of what stands between them in numbers: as they are, and with plain signs.
+
+    A dash may stand between two numbers, or within one.
+    """
+    found: list[str] = _NUMBER_RUN.findall(text)
+    if not text.isascii():
+        found += _NUMBER_RUN.findall(with_plain_signs(text))
+    return found
 
 
 def numbers_within(run: str) -> Iterator[tuple[str, Number]]:

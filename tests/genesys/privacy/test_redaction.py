@@ -402,6 +402,36 @@ def test_numbers_and_addresses_are_taken_out_of_a_dead_letter_s_texts() -> None:
     assert Redactor(STRICT).payload(b'"call Ada"') == b"null"
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "closed 2026-03-02\u20132026-03-05 for inventory",
+        "on 2026\u201103\u201102",
+        "2026-03-02\u00a010 o'clock",
+        "a1b2c3d4\u20111234\u20115678\u20119012\u2011abcdef123456",
+    ],
+)
+def test_dates_and_ids_stay_whatever_their_hyphens_are(words: str) -> None:
+    """As they do with plain ones."""
+    assert Redactor(STRICT).words(words) == words
+
+
+def test_two_numbers_with_a_dash_between_them_have_two_hashes() -> None:
+    """Each is the hash that its number has by itself."""
+    redactor = Redactor(parse("phone_numbers=hash"), KEY)
+    first, second = redactor.words("+4930901820"), redactor.words("+4930901821")
+    assert redactor.words("+4930901820\u2013+4930901821") == f"{first}\u2013{second}"
+
+
+@pytest.mark.parametrize("way", ["hash", "shorten"])
+def test_a_number_beyond_all_floats_is_what_it_is_spelled_as(way: str) -> None:
+    """In the place of a telephone number it is treated as its digits, and each time in the same way."""
+    body = b'{"participants":[{"sessions":[{"ani":1e999}]}]}'
+    found = Redactor(parse(f"phone_numbers={way}"), KEY).record(body)
+    ani = json.loads(found)["participants"][0]["sessions"][0]["ani"]
+    assert ani == json.loads(Redactor(parse(f"phone_numbers={way}"), KEY).body(b'{"ani":"1e999"}'))["ani"]
+
+
 def test_a_filter_names_nobody_under_a_policy(tmp_path: Path) -> None:
     """The ledger keeps it in clear: a value of a field that may not stay is refused, of another it is not."""
 

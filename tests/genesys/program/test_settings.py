@@ -204,7 +204,14 @@ def test_a_filter_may_be_json(tmp_path: Path) -> None:
         ),
         *(
             (f"[store]\n{begin}{part * 15_000}{end}", ["line 2", "a name of more than"])
-            for begin, part, end in (("", "a.", "a = 1"), ("", '"a".', "a = 1"), ("[", "a.", "a]"), ("[[", "a.", "a]]"))
+            for begin, part, end in (
+                ("", "a.", "a = 1"),
+                ("", '"a".', "a = 1"),
+                ("[", "a.", "a]"),
+                ("[[", "a.", "a]]"),
+                ('"="', ". a", " = 1"),
+                ("", '"\u2028".', "a = 1"),
+            )
         ),
         *(
             (f"[page]\nhosts = [{name!r}]", ["[page] hosts", "without a port"])

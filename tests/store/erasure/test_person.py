@@ -41,6 +41,22 @@ def test_a_number_is_found_however_it_is_written(asked: str, text: str) -> None:
     assert person.spellings(json.dumps({"note": f"call {text.split(';')[0]} back"}))
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Call back 030 1234567\u20143 times tried",
+        "030 1234567\u2013030 7654321",
+        "+49 30 1234567\u20138",
+        "030 1234567\u20132026-03-02",
+        "0301234567\u200b0307654321",
+        "030\u20131234567",
+    ],
+)
+def test_a_number_is_found_whatever_a_dash_parts(text: str) -> None:
+    """A dash stands between two numbers, or within one: a number of either reading is found."""
+    assert Person(phones=["030 1234567"]).is_named_by(text)
+
+
 @pytest.mark.parametrize("text", OTHERS)
 def test_another_number_is_not_found(text: str) -> None:
     """One digit, another country's code, a part of it."""
