@@ -77,6 +77,8 @@ async def follow(
 
 # What was listened to longer ago explains no gap of what is only now asked for.
 _HEARD_FOR: Final = timedelta(days=31)
+# So many conversations that certainly existed are asked for beside what an answer lacks, one after the other.
+_WITNESSES: Final = 3
 
 
 @dataclass(slots=True)
@@ -100,11 +102,18 @@ class _FollowUp:
             return
         started = [from_text(row.conversation_start) for row in wanted if row.conversation_start]
         around = Interval(max(min([*started, began]), began - _HEARD_FOR) - timedelta(minutes=1), began)
-        known = await self.book.read(conversations.a_listed_id)
         read_before = {row.conversation_id: row for row in wanted if row.read_at is not None}
-        ids = [row.conversation_id for row in wanted]
-        async for answer in self._answers(ids, around, began, known=known):
-            await self._settle(answer, began, read_before)
+        ids, but = [row.conversation_id for row in wanted], list[str]()
+        # The platform may have deleted what certainly existed, too: then another says whether an answer knows anything.
+        while ids and len(but) < _WITNESSES and not self.clock.stopped:
+            known = await self.book.read(conversations.a_listed_id, but)
+            undecided: list[str] = []
+            async for answer in self._answers(ids, around, began, known=known):
+                await self._settle(answer, began, read_before)
+                undecided += answer.undecided
+            if known is None:
+                return
+            ids, but = undecided, [*but, known]
 
     async def of_anomalies(self) -> None:
         """Ask again for what capture saw lately and the platform does not list: mostly it is only late with it."""

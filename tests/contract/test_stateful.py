@@ -314,3 +314,15 @@ Story.TestCase.settings = profile(
     print_blob=True,
 )
 TestAnyStoryEndsInTheTruth = Story.TestCase
+
+
+def test_a_conversation_that_certainly_existed_may_have_been_deleted_too() -> None:
+    """Then another says whether an answer by id knows anything: else one that is gone held its window open for ever."""
+    story = Story()
+    story.begin(reading="overlap")
+    story.end(index=2)
+    story.wait(minutes=390, reconciled=True)
+    story.end(index=27)
+    story.delete(index=17)
+    story.delete(index=4)
+    story.teardown()
