@@ -12,8 +12,8 @@ _BLANKS: Final = (
     (0x2028, 0x2029),
     (0x202F, 0x202F),
     (0x205F, 0x205F),
+    (0x3000, 0x3000),
 )
-_WIDE: Final = ((0x3000, 0x3000),)
 _HYPHENS: Final = ((0x2010, 0x2012), (0xFE63, 0xFE63), (0xFF0D, 0xFF0D))
 # These stand between two numbers, too.
 _DASHES: Final = ((0x2013, 0x2015), (0x2212, 0x2212), (0xFE58, 0xFE58))
@@ -24,8 +24,8 @@ _UNSEEN: Final = (
     (0x200B, 0x200F),
     (0x202A, 0x202E),
     (0x2060, 0x2069),
+    (0xFEFF, 0xFEFF),
 )
-_MARK: Final = ((0xFEFF, 0xFEFF),)
 
 
 def _in_brackets(*ranges: tuple[int, int]) -> str:
@@ -35,10 +35,10 @@ def _in_brackets(*ranges: tuple[int, int]) -> str:
 # As they stand within the brackets of a pattern: hyphens, dashes, and all else that is within a number.
 HYPHENS: Final = _in_brackets(*_HYPHENS)
 DASHES: Final = _in_brackets(*_DASHES)
-SIGNS: Final = _in_brackets(*_BLANKS, *_WIDE, *_HYPHENS, *_UNSEEN, *_MARK)
+SIGNS: Final = _in_brackets(*_BLANKS, *_HYPHENS, *_UNSEEN)
 _PLAIN: Final[dict[int, str | None]] = {
     code: plain
-    for ranges, plain in (((*_BLANKS, *_WIDE), " "), ((*_HYPHENS, *_DASHES), "-"), ((*_UNSEEN, *_MARK), None))
+    for ranges, plain in ((_BLANKS, " "), ((*_HYPHENS, *_DASHES), "-"), (_UNSEEN, None))
     for first, last in ranges
     for code in range(first, last + 1)
 }

@@ -138,9 +138,7 @@ class Redactor:
 
         It is what `canonical_json.spelled` has of what `decoded` leaves, byte for byte.
         """
-        if b"\\" in raw and _may_hold_json(raw):
-            return None
-        return (self._known.get(shape) or self._known_shape(shape, canonical=True)).redacted(raw)
+        return None if _may_hold_json(raw) else self._known_shape(shape, canonical=True).redacted(raw)
 
     def _known_shape(self, shape: Shape, *, canonical: bool) -> KnownShape:
         if shape not in self._known:

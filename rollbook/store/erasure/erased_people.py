@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from rollbook.genesys.canonical_json import decode
-from rollbook.genesys.privacy.number_signs import with_plain_signs
 from rollbook.store.erasure import written_forms
 from rollbook.store.erasure.person import (
     FEWEST_NATIONAL,
@@ -168,15 +167,12 @@ class ErasedPeople:
             self._has("email", found.casefold()) for found in written_forms.email_addresses(text)
         ):
             return True
-        return (
-            "phone" in self._kinds
-            and _DIGITS.search(with_plain_signs(text)) is not None
-            and any(
-                self._has("phone", form)
-                for run in number_runs(text)
-                for _, number in numbers_within(run)
-                for form in _counterparts(number)
-            )
+        return "phone" in self._kinds and any(
+            self._has("phone", form)
+            for run in number_runs(text)
+            if _DIGITS.search(run)
+            for _, number in numbers_within(run)
+            for form in _counterparts(number)
         )
 
     def _is_key(self, value: str, attribute: str | None) -> bool:
