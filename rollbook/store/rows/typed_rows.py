@@ -150,7 +150,9 @@ class TypedRows:
             for place, kind, is_listed in _NAMED.get(name, ()):
                 if place in table.used:
                     values = set(table.fields[table.used.index(place)])
-                    yield from zip(repeat(kind), members(values) if is_listed else values, strict=False)
+                    # Thousands of lists have a few dozen members: those are told apart here, before a step for each.
+                    found = {each for each in members(values) if each.__class__ is str} if is_listed else values
+                    yield from zip(repeat(kind), found, strict=False)
 
     def _made(self) -> Iterable[tuple[str, _Table]]:
         """The tables, by their names; of very many rows in pieces, which are made as they are asked for."""
