@@ -136,6 +136,16 @@ def test_what_is_read_long_after_its_end_is_late(db: sqlite3.Connection, minutes
     assert [each.is_late for each in call_mos.counted(db)] == [late]
 
 
+def test_a_late_call_has_the_media_type_of_its_worst_leg(db: sqlite3.Connection) -> None:
+    """Whether it has one media type, of which no leg is looked at, or several; and no label besides."""
+    two = call("c2", 2.2, legs=[{"mos": 2.2}])
+    two["participants"].append({"participantId": "p9", "sessions": [{"sessionId": "s9", "mediaType": "callback"}]})
+    read(db, call("c1", 4.2, legs=[{"mos": 4.2}]), two, minutes=24 * 60)
+    assert [(each.media_type, each.codec, each.is_late, each.counts["+Inf"]) for each in call_mos.counted(db)] == [
+        ("voice", "other", True, 2)
+    ]
+
+
 @pytest.mark.parametrize("mos", ["4.2", True, -1, 1e300, [4.2], {}])
 def test_what_is_no_mos_is_not_counted(db: sqlite3.Connection, mos: Any) -> None:
     """A record may have anything in its place."""

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from itertools import accumulate
 from typing import Any, Final, NamedTuple
 
@@ -139,6 +140,24 @@ class Measured(NamedTuple):
     read_at: str
     media_types: str
 
+    @property
+    def is_late(self) -> bool:
+        """Tell whether it was read long after its end."""
+        return self.ended < _late_before(self.read_at)
+
+    @property
+    def has_one_label(self) -> bool:
+        """Tell whether nothing of its legs is counted: of a late call its media type is, which most calls have one of.
+
+        A backfill has nothing but late calls.
+        """
+        return self.is_late and self.media_types.count('"') == 2
+
+
+@lru_cache(maxsize=16)
+def _late_before(read_at: str) -> str:
+    return to_text(from_text(read_at) - LATE)
+
 
 _WORST_LEG: Final = (
     "SELECT number, (SELECT json_array(s.media_type, CASE WHEN json_valid(t.codecs) THEN json_extract(t.codecs, '$[0]')"
@@ -156,7 +175,8 @@ def count(connection: sqlite3.Connection, measured: Sequence[Measured]) -> None:
     """Count these calls, whose rows are written: a part of the transaction that writes them."""
     if not measured:
         return
-    legs: dict[int, Any] = dict(in_parts(connection, _WORST_LEG, [call.number for call in measured]))
+    asked = [call.number for call in measured if not call.has_one_label]
+    legs: dict[int, Any] = dict(in_parts(connection, _WORST_LEG, asked))
     sites: dict[Any, str] = {}
     counts = _read(connection)
     for call in measured:
@@ -164,8 +184,7 @@ def count(connection: sqlite3.Connection, measured: Sequence[Measured]) -> None:
         if edge not in sites:
             found = connection.execute(_SITE, (edge,)).fetchone() if edge.__class__ is str else None
             sites[edge] = found[0] if found else UNKNOWN
-        is_late = from_text(call.read_at) - from_text(call.ended) > LATE
-        labels = CallLabels(media_type or _first(call.media_types), codec or UNKNOWN, sites[edge], is_late)
+        labels = CallLabels(media_type or _first(call.media_types), codec or UNKNOWN, sites[edge], call.is_late)
         counts.add(labels, call.mos)
     notes.write(connection, _NOTE, msgspec.json.encode(counts.rows()).decode())
 
