@@ -27,6 +27,7 @@ from rollbook.store.file.learner import Learner
 from rollbook.store.file.read_connection import ReadConnection
 from rollbook.store.file.waiting import Patience
 from rollbook.store.file.writer import WriteFuture, Writer
+from rollbook.store.rows import half_hours
 from rollbook.store.tables import notes
 
 P = ParamSpec("P")
@@ -107,6 +108,7 @@ class Book:
                     connect,
                     path,
                     patience=patience,
+                    together=half_hours.made_together,
                     after_commit=[learner, role] if role else [learner],
                     before_close=notes.settle,
                 )

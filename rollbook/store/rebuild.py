@@ -20,7 +20,7 @@ from rollbook.genesys.messages.details import DetailRow, row_of
 from rollbook.genesys.messages.live_facts import facts_of
 from rollbook.store.bodies import packing
 from rollbook.store.book import Book
-from rollbook.store.rows import child_rows
+from rollbook.store.rows import child_rows, half_hours
 from rollbook.store.rows.child_rows import ChildRows, Columns
 from rollbook.store.rows.detail_columns import CHILD_TABLES
 from rollbook.store.rows.numbers import LAST_PLACE, SHIFT
@@ -213,6 +213,7 @@ def _replace_children(connection: sqlite3.Connection, first: int, last: int, chi
 
 def _children(connection: sqlite3.Connection, first: int, last: int) -> dict[int, int]:
     """A number for the child rows of each conversation, the same while they are."""
+    half_hours.make_due(connection)
     found: dict[int, int] = defaultdict(int)
     for table in (*(table.rows for table in CHILD_TABLES.values()), "half_hour_rows"):
         query = f"SELECT * FROM {table} WHERE id BETWEEN ? AND ?"

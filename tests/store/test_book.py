@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,15 +18,19 @@ from typing import Any
 
 import pytest
 import sqlite_utils
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rollbook.genesys.messages.details import DetailRow, parse_page
 from rollbook.genesys.messages.notification import LiveFacts, Notification, Unreadable
 from rollbook.genesys.times import Interval
+from rollbook.store import rebuild
 from rollbook.store.book import Book
 from rollbook.store.file import read_connection
 from rollbook.store.file import writer as writer_module
 from rollbook.store.file.errors import LockHeld, StoreBusy, StoreError, StoreForeign, StoreUnwritable
 from rollbook.store.file.transactions import transaction
+from rollbook.store.rows import child_rows, half_hours, numbers
 from rollbook.store.tables import channels, conversations, coverage, events, gaps, schema, windows
 from rollbook.store.tables.conversations import PageOutcome, Read
 from rollbook.store.tables.windows import RunRecord
@@ -667,6 +671,91 @@ def test_a_failing_job_takes_nothing_with_it(book: Book) -> None:
     with pytest.raises(StoreError):
         bad.result(10)
     assert rows(book, "dead_letters", "dead_letter_id") == [(1,), (3,)]
+
+
+def _handled(conversation_id: str, seconds: int) -> dict[str, Any]:
+    """A conversation that `queue_intervals` counts."""
+    made = record(conversation_id)
+    made["participants"][0]["sessions"][0]["metrics"] = [
+        {"name": "tHandle", "value": 1000 * seconds, "emitDate": at(minute)} for minute in (10, 40)[: 1 + seconds % 2]
+    ]
+    return made
+
+
+def _deleted(db: sqlite3.Connection, conversation_id: str) -> None:
+    for number in numbers.known(db, [conversation_id]).values():
+        child_rows.delete(db, number, number)
+
+
+def _job(book: Book, step: tuple[str, str, int]) -> Future[Any]:
+    """Something that writes or looks at half hours; whatever is done in which order, the later one counts."""
+    what, conversation_id, seconds = step
+    if what == "read":
+        read = Read(at(50, seconds), at(51), RUN_AT, frozenset(), book.lag)
+        return details(book, page(_handled(conversation_id, seconds)), read, window=WINDOW)
+    if what == "delete":
+        return book.write(_deleted, conversation_id)
+    return book.write(rebuild.step, 0, book.lag) if what == "rebuild" else book.write(lambda db: 1 // 0)
+
+
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["read", "read", "delete", "rebuild", "fail"]), st.sampled_from("abc"), st.just(0)),
+    min_size=1,
+    max_size=8,
+)
+
+
+@settings(max_examples=30, deadline=None)
+@given(STEPS)
+def test_half_hours_are_the_same_however_jobs_are_committed_together(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, str, int]]
+) -> None:
+    """In one transaction or each in its own: the same rows, the same answers, and they are what the metrics say."""
+    found, answers = [], []
+    for alone in (True, False):
+        hold: Future[None] = Future()
+        with Book.open(tmp_path_factory.mktemp("together") / "rollbook.db") as book:
+            if not alone:
+                book.write(lambda db, hold=hold: hold.result(10))
+            jobs = []
+            for second, (what, conversation_id, _) in enumerate(steps):
+                jobs.append(_job(book, (what, conversation_id, second)))
+                if alone:
+                    wait([jobs[-1]])
+            hold.set_result(None)
+            wait(jobs)
+            answers.append([str(job.exception()) if job.exception() else job.result() for job in jobs])
+            found.append(rows(book, "half_hour_rows", "*"))
+            assert rows(book, "half_hour_rows", "count(*), coalesce(sum(handle), 0)") == rows(
+                book, "metric_rows", "count(*), coalesce(sum(value), 0)"
+            )
+            rebuild.rebuild(book)
+            assert rebuild.rebuild(book)[1] == 0, "it makes what it has just made"
+    assert found[0] == found[1]
+    assert answers[0] == answers[1]
+
+
+def test_a_page_whose_half_hours_cannot_be_made_takes_nothing_with_it(
+    book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are made when all of a group has run, and still its other jobs are written."""
+    real = half_hours.make_due
+
+    def refuse_a(db: sqlite3.Connection) -> None:
+        if numbers.known(db, ["a"]):
+            raise OverflowError("too much")
+        real(db)
+
+    monkeypatch.setattr(half_hours, "make_due", refuse_a)
+    hold: Future[None] = Future()
+    book.write(lambda db: hold.result(10))
+    bad, good = (_job(book, ("read", conversation_id, 1)) for conversation_id in "ab")
+    hold.set_result(None)
+    good.result(10)
+    with pytest.raises(OverflowError):
+        bad.result(10)
+    assert rows(book, "conversations", "conversation_id") == [("b",)]
+    assert len(rows(book, "half_hour_rows", "id")) == 2
 
 
 def test_a_write_says_that_it_ran_before_it_is_committed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,10 +24,12 @@ KINDS: Final[Mapping[Mode, tuple[Kind, ...]]] = {"none": (), "events": ("events"
 
 
 class PackingConnection(sqlite3.Connection):
-    """A connection that remembers, for as long as it is open, what it packs and unpacks with.
+    """A connection that remembers, for as long as it is open, what it packs and unpacks with, and what is still to do.
 
     packers: kind → what packs its bodies; a kind without one stays plain. used: kind → the dictionary of its packer.
     redactor: takes people's data out of what is heard before it is written; None where everything is kept.
+    half_hours_due: the conversations whose half hours are made at the end of this transaction; None where they are made
+    at once (`rollbook/store/rows/half_hours.py`).
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -36,6 +38,7 @@ class PackingConnection(sqlite3.Connection):
         self.used: dict[Kind, int] = {}
         self.unpackers: dict[int, frames.Unpacker] = {}
         self.redactor: Redactor | None = None
+        self.half_hours_due: set[int] | None = None
 
 
 def use(connection: PackingConnection, kind: Kind, dictionary: bytes, *, level: int = frames.QUICK) -> None:

@@ -4,8 +4,9 @@ Jobs that wait together are committed together (an fsync costs far more than a r
 it: its group is rolled back, and each is run again in a transaction of its own. (A savepoint around each would copy
 every page that it touches, which costs a twelfth of a reconciliation.) It knows transactions, not tables.
 
-During a commit SQLite needs no lock of Python's. So a job says when its statements have run (`WriteFuture.ran`), and
-who has more to write reads and decodes it meanwhile (docs/performance.md).
+During a commit, and a long statement before it (`together`), SQLite needs no lock of Python's. So a job says when its
+own statements have run (`WriteFuture.ran`), and who has more to write reads and decodes it meanwhile
+(docs/performance.md).
 
 `BEGIN IMMEDIATE` takes the write lock at once: a transaction that reads first and then wants to write cannot be
 granted the lock when another process wrote in between, however long it waits.
@@ -18,6 +19,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -51,7 +53,11 @@ class WriteFuture(Future[T]):
 
 
 class Writer:
-    """Owns one connection and the thread that uses it. `submit` may be called from any thread."""
+    """Owns one connection and the thread that uses it. `submit` may be called from any thread.
+
+    together: around all jobs of a transaction; what it does at its end comes after `WriteFuture.ran`, and is best what
+    needs no lock of Python's.
+    """
 
     def __init__(
         self,
@@ -59,12 +65,14 @@ class Writer:
         path: Path,
         *,
         patience: Patience,
+        together: Callable[[sqlite3.Connection], AbstractContextManager[Any]] = nullcontext,
         after_commit: Sequence[Callable[[sqlite3.Connection], None]] = (),
         before_close: Callable[[sqlite3.Connection], None] = lambda _: None,
     ) -> None:
         self._connect = connect
         self._path = path
         self._patience = patience
+        self._together = together
         self._after_commit = after_commit
         self._before_close = before_close
         self._jobs: queue.SimpleQueue[tuple[Job, WriteFuture[Any]] | None] = queue.SimpleQueue()
@@ -133,7 +141,7 @@ class Writer:
     def _commit(self, connection: sqlite3.Connection, group: list[tuple[Job, WriteFuture[Any]]]) -> None:
         """Run these jobs in one transaction; if one of several fails, each again in one of its own."""
         try:
-            values = self._patience.spend_on(lambda: _transaction(connection, group))
+            values = self._patience.spend_on(lambda: self._transaction(connection, group))
         except _OneOfSeveral:
             for job_and_future in group:
                 self._commit(connection, [job_and_future])
@@ -146,23 +154,21 @@ class Writer:
             for (_, future), value in zip(group, values, strict=True):
                 future.set_result(value)
 
-
-class _OneOfSeveral(Exception):
-    """A job of a group failed, and the others need not."""
-
-
-def _transaction(connection: sqlite3.Connection, group: list[tuple[Job, WriteFuture[Any]]]) -> list[Any]:
-    """Run the jobs in a transaction; answers what they answer. Raises what a job raises: nothing is written then."""
-    values = []
-    with transaction(connection):
-        for job, _ in group:
+    def _transaction(self, connection: sqlite3.Connection, group: list[tuple[Job, WriteFuture[Any]]]) -> list[Any]:
+        """Run the jobs in a transaction, and answer what they answer. Raises what a job raises; nothing is written."""
+        with transaction(connection):
             try:
-                values.append(job(connection))
+                with self._together(connection):
+                    values = [job(connection) for job, _ in group]
+                    for _, future in group:
+                        future.has_run()
             except Exception:
                 # Where SQLite has rolled back by itself (a full disk, for one), it is not the one job that failed.
                 if len(group) > 1 and connection.in_transaction:
                     raise _OneOfSeveral from None
                 raise
-        for _, future in group:
-            future.has_run()
-    return values
+        return values
+
+
+class _OneOfSeveral(Exception):
+    """A job of a group failed, and the others need not."""

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final
 
+from rollbook.store.bodies.packing import PackingConnection
 from rollbook.store.rows.numbers import LAST_PLACE, SHIFT
 
 # The metrics that the interval views count.
@@ -107,7 +109,41 @@ _MAKE: Final = (
 
 
 def make(connection: sqlite3.Connection, conversations: Iterable[int]) -> None:
-    """Make the rows of these conversations, by their numbers, once their other child rows are in the tables."""
+    """Make the rows of these conversations, by their numbers, once their other child rows are in the tables.
+
+    Within `made_together` they are due from now on, and made at its end.
+    """
+    if isinstance(connection, PackingConnection) and connection.half_hours_due is not None:
+        connection.half_hours_due.update(conversations)
+    else:
+        _make(connection, conversations)
+
+
+def make_due(connection: sqlite3.Connection) -> None:
+    """Make the rows that are due: before they are looked at in the transaction that writes them."""
+    if isinstance(connection, PackingConnection) and connection.half_hours_due:
+        _make(connection, connection.half_hours_due)
+        connection.half_hours_due.clear()
+
+
+@contextmanager
+def made_together(connection: sqlite3.Connection) -> Iterator[None]:
+    """Make the rows of all conversations that are written inside at the end: a part of their transaction.
+
+    Made so they take one long statement, which needs no lock of Python's, and others can work beside it.
+    """
+    if not isinstance(connection, PackingConnection):
+        yield
+        return
+    connection.half_hours_due = set()
+    try:
+        yield
+        make_due(connection)
+    finally:
+        connection.half_hours_due = None
+
+
+def _make(connection: sqlite3.Connection, conversations: Iterable[int]) -> None:
     connection.executemany(
         _MAKE, ((first << SHIFT, (last << SHIFT) + LAST_PLACE) for first, last in _stretches(conversations))
     )
