@@ -682,6 +682,10 @@ def _handled(conversation_id: str, seconds: int) -> dict[str, Any]:
     return made
 
 
+def _held_up(_: sqlite3.Connection, until: Future[None]) -> None:
+    until.result(10)
+
+
 def _deleted(db: sqlite3.Connection, conversation_id: str) -> None:
     for number in numbers.known(db, [conversation_id]).values():
         child_rows.delete(db, number, number)
@@ -716,7 +720,7 @@ def test_half_hours_are_the_same_however_jobs_are_committed_together(
         hold: Future[None] = Future()
         with Book.open(tmp_path_factory.mktemp("together") / "rollbook.db") as book:
             if not alone:
-                book.write(lambda db, hold=hold: hold.result(10))
+                book.write(_held_up, hold)
             jobs = []
             for second, (what, conversation_id, _) in enumerate(steps):
                 jobs.append(_job(book, (what, conversation_id, second)))
