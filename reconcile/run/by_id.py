@@ -39,7 +39,8 @@ class AnswerById:
     """The answer to a question for some ids. as_of: API text.
 
     knows: the answer had something that was asked for, so that what it lacks says something. refused: (id, why) of an
-    id for which the platform itself refuses to answer, alone too.
+    id for which the platform itself refuses to answer, alone too. not_taken: ids of what it had and the store cannot
+    take, which are none of its rows any more.
     """
 
     asked: Sequence[str]
@@ -47,6 +48,7 @@ class AnswerById:
     as_of: str
     knows: bool = True
     refused: tuple[str, str] | None = None
+    not_taken: Sequence[str] = ()
 
     @property
     def absent(self) -> list[str]:
@@ -60,7 +62,7 @@ class AnswerById:
 
     @property
     def _lacking(self) -> list[str]:
-        came = {row.conversation_id for row in self.rows}
+        came = {*(row.conversation_id for row in self.rows), *self.not_taken}
         return [id_ for id_ in self.asked if id_ not in came]
 
 

@@ -6,22 +6,22 @@ It asks and writes; which window a conversation belongs to, and what that makes 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from reconcile.causes import explainer
 from reconcile.patience import QuestionPatience, RunClock
 from reconcile.reading.platform_retention import PlatformRetention
-from reconcile.run.book_calls import committed, listening_around
+from reconcile.run.book_calls import UNFORESEEN, cannot_take, committed, letter_of, listening_around
 from reconcile.run.by_id import APART, AnswerById, ById, ask
 from reconcile.window import WRONG_CLOCK
-from rollbook.genesys.messages.details import ids_of
+from rollbook.genesys.messages.details import DetailRow, ids_of
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.store.book import Book
-from rollbook.store.tables import asked_by_id, conversations, gaps, windows
-from rollbook.store.tables.conversations import OpenConversation, Read
+from rollbook.store.tables import asked_by_id, conversations, events, gaps, windows
+from rollbook.store.tables.conversations import Cause, OpenConversation, Read
 from rollbook.store.vocabulary import GapKind, SetAside
 
 # How long a conversation that was heard, and is not listed, is asked for again and again.
@@ -138,12 +138,25 @@ class _FollowUp:
         cause = explainer(await listening_around(self.book, around, began), began)
         async for answer in ask(self.api, ids, self.clock, known=known, patience=self.patience):
             read = Read(answer.as_of, to_text(self.clock.now()), to_text(began), frozenset(), self.settings.lag)
-            writing = self.book.write(
-                windows.write_details, answer.rows, read, window=None, width=self.settings.width, cause=cause
-            )
-            self.counts.written += (await committed(writing)).written
+            taken = await self._written(answer.rows, read, cause)
+            not_taken = [id_ for id_ in ids_of(answer.rows) if id_ not in ids_of(taken)]
             self.counts.asked += len(answer.asked)
-            yield answer
+            yield replace(answer, rows=taken, not_taken=not_taken)
+
+    async def _written(self, rows: Sequence[DetailRow], read: Read, cause: Cause) -> list[DetailRow]:
+        """Write an answer's rows; answers those that the store can take. The others are dead letters."""
+        width = self.settings.width
+        writing = self.book.write(windows.write_details, rows, read, window=None, width=width, cause=cause)
+        try:
+            self.counts.written += (await committed(writing)).written
+        except UNFORESEEN as error:
+            if len(rows) > 1:
+                each = [await self._written([row], read, cause) for row in rows]
+                return [row for taken in each for row in taken]
+            letters = [letter_of(row, cannot_take(error), read.at) for row in rows]
+            await committed(self.book.write(events.record, letters, self.settings.lag))
+            return []
+        return list(rows)
 
     async def _due(self, now: datetime, rest: timedelta) -> list[OpenConversation]:
         """The conversations that should be asked for by id now, each once."""
@@ -189,7 +202,7 @@ class _FollowUp:
             await committed(book.write(asked_by_id.refused, [answer.refused], answer.as_of))
         # Who sees less says nothing of what it does not see.
         absent = [id_ for id_ in answer.absent if id_ not in deleted and self._sees(read_before.get(id_))]
-        unseen = [id_ for id_ in (*answer.absent, *answer.undecided) if id_ not in absent]
+        unseen = [id_ for id_ in (*answer.absent, *answer.undecided, *answer.not_taken) if id_ not in absent]
         if unseen:
             await committed(book.write(asked_by_id.undecided, unseen, answer.as_of))
         if absent:

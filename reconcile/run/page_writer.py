@@ -18,9 +18,8 @@ from typing import Final
 from reconcile.reading import resume
 from reconcile.reading.resume import Entry
 from reconcile.reading.tally import RowBatch, Tally
-from reconcile.run.book_calls import committed
+from reconcile.run.book_calls import UNFORESEEN, cannot_take, committed, letter_of
 from reconcile.run.options import RunTask
-from rollbook.genesys.canonical_json import digest
 from rollbook.genesys.messages.details import DetailRow, ids_of
 from rollbook.genesys.messages.notification import Unreadable
 from rollbook.genesys.times import to_text
@@ -37,8 +36,6 @@ from rollbook.store.vocabulary import Comparison
 _ROWS_WAITING: Final = 200
 
 Cause = Callable[[DetailRow, str], str]
-# What making rows of a strange record, or binding them, may raise; the store's own trouble is a StoreError.
-_UNFORESEEN: Final = (ValueError, TypeError, OverflowError, LookupError, AttributeError, RecursionError)
 
 
 @dataclass(slots=True)
@@ -85,7 +82,7 @@ class PageWriter:
         page = _PendingPage(entry=entry, as_of=as_of)
         for row in rows:
             if row.broken:
-                self._keep(row, "a record of details that cannot be decoded")
+                self._keep(letter_of(row, "a record of details that cannot be decoded", to_text(self._task.now())))
         for batch in self.tally.batches(rows):
             if self._task.options.dry_run:
                 await self._compare(batch, as_of)
@@ -122,7 +119,7 @@ class PageWriter:
             try:
                 try:
                     outcome = await committed(writing)
-                except _UNFORESEEN:
+                except UNFORESEEN:
                     await self._one_by_one(batch, page.as_of)
                     continue
             except Exception:
@@ -137,19 +134,16 @@ class PageWriter:
             alone = RowBatch(batch.window, [row], batch.again)
             try:
                 outcome = await committed(self._write(alone, as_of))
-            except _UNFORESEEN as error:
+            except UNFORESEEN as error:
                 self.not_stored += 1
-                self._keep(row, f"a record of details that the store cannot take: {type(error).__name__}")
+                self._keep(letter_of(row, cannot_take(error), to_text(self._task.now())))
             else:
                 self._filed(alone, outcome)
 
-    def _keep(self, row: DetailRow, why: str) -> None:
-        """Keep the bytes of a record among the dead letters, once however often it comes."""
-        if self._book is None or self._task.options.dry_run:
-            return
-        once = f"details {digest(row.raw).hex()}"
-        letter = Unreadable("details", row.raw, why, to_text(self._task.now()), once)
-        self._kept.append(self._book.write(events.record, [letter], self._task.settings.lag))
+    def _keep(self, letter: Unreadable) -> None:
+        """Keep the bytes of a record among the dead letters."""
+        if self._book is not None and not self._task.options.dry_run:
+            self._kept.append(self._book.write(events.record, [letter], self._task.settings.lag))
 
     # How far it has come
 

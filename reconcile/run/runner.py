@@ -284,9 +284,7 @@ class Run:
             await self._writing.drain()
             if self._writing.not_stored and found.consistent:
                 found.consistent = False
-                found.reason = (
-                    f"{self._writing.not_stored} records could not be stored; they are among the dead letters"
-                )
+                found.reason = f"{count(self._writing.not_stored, 'record')} could not be stored, but as dead letters"
             await self._require_kept()  # what was kept as the reading began may be deleted by its end
             if found.consistent and not found.rows:
                 await self._mistrust_nothing(found)

@@ -166,7 +166,8 @@ class Book:
     def write(self, fn: Fn[P, T], /, *args: P.args, **kwargs: P.kwargs) -> WriteFuture[T]:
         """Run `fn(connection, …)` in the writer's thread, in a transaction; the answer comes after its commit.
 
-        `WriteFuture.ran` is answered before that, when nothing but the commit is left to do.
+        `WriteFuture.ran` is answered before that, when only what needs no lock of Python's is left: the half hours of
+        all that is written together, and the commit.
 
         The function may be run twice: what it does elsewhere than on the connection, it must be able to do again.
         """

@@ -762,6 +762,23 @@ def test_a_page_whose_half_hours_cannot_be_made_takes_nothing_with_it(
     assert len(rows(book, "half_hour_rows", "id")) == 2
 
 
+def test_metrics_too_large_for_a_sum_are_their_records_fault(book: Book) -> None:
+    """Their page fails with what `PageWriter` takes for one record's fault, and no other page does."""
+    hostile = _handled("a", 1)
+    [session] = hostile["participants"][0]["sessions"]
+    session["metrics"] = [{"name": "tHandle", "value": 10**15, "emitDate": at(10)}] * 9_300
+    hold: Future[None] = Future()
+    book.write(_held_up, hold)
+    read = Read(at(50), at(51), RUN_AT, frozenset(), book.lag)
+    bad = details(book, page(hostile), read, window=WINDOW)
+    good = _job(book, ("read", "b", 1))
+    hold.set_result(None)
+    good.result(10)
+    with pytest.raises(OverflowError, match="too large"):
+        bad.result(10)
+    assert rows(book, "conversations", "conversation_id") == [("b",)]
+
+
 def test_a_write_says_that_it_ran_before_it_is_committed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What commits is not waited for by who only waits for its turn; and a write that failed holds up nobody."""
     may_commit: Future[None] = Future()

@@ -26,7 +26,7 @@ from rollbook.genesys.errors import SettingsError
 sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
 # httpcore imports sniffio anew at each of its locks, four times a request. Where nobody has installed it, Python looks
 # through its whole path each time (45 µs), unless it is known to be missing.
-if find_spec("sniffio") is None:
+if "sniffio" not in sys.modules and find_spec("sniffio") is None:
     sys.modules["sniffio"] = None  # type: ignore[assignment]
 import httpx  # noqa: E402
 

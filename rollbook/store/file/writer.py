@@ -38,7 +38,8 @@ _STOP: Final = None
 class WriteFuture(Future[T]):
     """The answer of a job, which comes after the commit.
 
-    ran: answered before that, as soon as the statements of all that are committed together have run, or have failed.
+    ran: answered before that, as soon as the statements of all that are committed together have run, or have failed;
+    what comes at the end of them all (`Writer`) is still to do then.
     """
 
     def __init__(self) -> None:

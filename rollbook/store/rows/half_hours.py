@@ -111,7 +111,8 @@ _MAKE: Final = (
 def make(connection: sqlite3.Connection, conversations: Iterable[int]) -> None:
     """Make the rows of these conversations, by their numbers, once their other child rows are in the tables.
 
-    Within `made_together` they are due from now on, and made at its end.
+    Within `made_together` they are due from now on, and made at its end. Raises OverflowError for metrics that are too
+    large for a sum.
     """
     if isinstance(connection, PackingConnection) and connection.half_hours_due is not None:
         connection.half_hours_due.update(conversations)
@@ -144,9 +145,14 @@ def made_together(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def _make(connection: sqlite3.Connection, conversations: Iterable[int]) -> None:
-    connection.executemany(
-        _MAKE, ((first << SHIFT, (last << SHIFT) + LAST_PLACE) for first, last in _stretches(conversations))
-    )
+    ids = ((first << SHIFT, (last << SHIFT) + LAST_PLACE) for first, last in _stretches(conversations))
+    try:
+        connection.executemany(_MAKE, ids)
+    except sqlite3.OperationalError as error:
+        if str(error) != "integer overflow":
+            raise
+        # The record's fault and not the store's: thousands of metrics, each as large as a sum takes.
+        raise OverflowError("the metrics of a conversation are too large for their sum") from None
 
 
 def delete(connection: sqlite3.Connection, first: int, last: int) -> None:

@@ -107,6 +107,46 @@ def figures(report: Report, *names: str) -> dict[str, Any]:
     return {name: shown[name] for name in names or (*FIGURES, "verdict") if name != "requests"}
 
 
+def hostile(conversation_id: str, minute: float = 5, end: float = 20) -> Record:
+    """A conversation with metrics that are too large for any sum, which the store cannot take."""
+    made = record(conversation_id, minute, end)
+    [session] = made["participants"][0]["sessions"]
+    session["metrics"] = [{"name": "tHandle", "value": 10**15, "emitDate": at(10)}] * 9_300
+    return made
+
+
+STRANGE = [("a record of details that the store cannot take: OverflowError", 1)]
+
+
+async def test_a_record_that_the_store_cannot_take_is_kept_apart(scene: Scene) -> None:
+    """Its window is not proven and says why, its bytes are a dead letter, and its neighbours are stored."""
+    scene.org.put(record("before"), hostile("x"), record("after", 6))
+    for _ in range(2):
+        report = await scene.run()
+        assert (report.verdict, report.reason) == ("failed", "1 record could not be stored, but as dead letters")
+        assert set(scene.stored()) == {"before", "after"}
+        assert scene.rows("SELECT error, count(*) FROM dead_letters") == STRANGE
+    scene.org.put(record("x"))
+    assert (await scene.run()).verdict == "complete"
+
+
+async def test_what_is_followed_and_cannot_be_taken_holds_its_window_open(scene: Scene) -> None:
+    """An end that could not be stored is none, nor is what has it gone; those beside it are followed."""
+    scene.org.put(*(record(name, 5, None) for name in "abc"))
+    assert (await scene.run()).verdict == "open"
+    scene.org.put(record("a", 5, 25), hostile("b", 5, 25), record("c", 5, 25))
+    for _ in range(3):
+        scene.clock.at += timedelta(hours=2)
+        counts = await scene.follow()
+        assert scene.rows("SELECT conversation_id FROM conversations WHERE details_open = 1") == [("b",)]
+        assert (scene.verdict(), counts["gone"]) == ("open", 0)
+        assert scene.rows("SELECT error, count(*) FROM dead_letters") == STRANGE
+    scene.org.put(record("b", 5, 25))
+    scene.clock.at += timedelta(hours=2)
+    assert (await scene.follow())["ended"] == 1
+    assert scene.verdict() == "complete"
+
+
 COMPARED = ("owned", "missing", "changed", "unchanged", "ongoing", "live_only", "written")
 
 
