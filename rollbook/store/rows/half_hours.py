@@ -79,8 +79,9 @@ def _values(name: str, metric: str) -> str:
 
 
 def _is_number(metric: str, of: str) -> str:
-    # What no metric can be (a text, a number beyond all sums) is in no sum.
-    return f"{of}name = '{metric}' AND {of}value BETWEEN -1e15 AND 1e15"
+    # What no metric can be is in no sum: a text, or more than 31 years in milliseconds. So the sum of a million rows,
+    # the most of a conversation, stays within SQLite's integers; one beyond them would be an error of its whole page.
+    return f"{of}name = '{metric}' AND {of}value BETWEEN -1e12 AND 1e12"
 
 
 # Of two queues that meet when a metric was emitted, a count belongs to the later one, a duration to the earlier one.
@@ -111,8 +112,7 @@ _MAKE: Final = (
 def make(connection: sqlite3.Connection, conversations: Iterable[int]) -> None:
     """Make the rows of these conversations, by their numbers, once their other child rows are in the tables.
 
-    Within `made_together` they are due from now on, and made at its end. Raises OverflowError for metrics that are too
-    large for a sum.
+    Within `made_together` they are due from now on, and made at its end.
     """
     if isinstance(connection, PackingConnection) and connection.half_hours_due is not None:
         connection.half_hours_due.update(conversations)
@@ -145,14 +145,9 @@ def made_together(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def _make(connection: sqlite3.Connection, conversations: Iterable[int]) -> None:
-    ids = ((first << SHIFT, (last << SHIFT) + LAST_PLACE) for first, last in _stretches(conversations))
-    try:
-        connection.executemany(_MAKE, ids)
-    except sqlite3.OperationalError as error:
-        if str(error) != "integer overflow":
-            raise
-        # The record's fault and not the store's: thousands of metrics, each as large as a sum takes.
-        raise OverflowError("the metrics of a conversation are too large for their sum") from None
+    connection.executemany(
+        _MAKE, ((first << SHIFT, (last << SHIFT) + LAST_PLACE) for first, last in _stretches(conversations))
+    )
 
 
 def delete(connection: sqlite3.Connection, first: int, last: int) -> None:

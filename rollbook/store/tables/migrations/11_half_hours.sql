@@ -45,39 +45,39 @@ FROM conversation_rows c CROSS JOIN json_each((
                 ORDER BY g.id LIMIT 1
             )) AS queue,
             s.media_type,
-            coalesce(sum(CASE WHEN m.name = 'nOffered' AND m.value BETWEEN -1e15 AND 1e15 THEN m.value END),
+            coalesce(sum(CASE WHEN m.name = 'nOffered' AND m.value BETWEEN -1e12 AND 1e12 THEN m.value END),
                 0) AS offered,
             count(CASE WHEN m.name = 'tAnswered' THEN 1 END) AS answered,
             count(CASE WHEN m.name = 'tAbandon' THEN 1 END) AS abandoned,
             count(CASE WHEN m.name = 'tShortAbandon' THEN 1 END) AS short_abandoned,
             count(CASE WHEN m.name = 'tFlowOut' THEN 1 END) AS flow_outs,
-            coalesce(sum(CASE WHEN m.name = 'nOverSla' AND m.value BETWEEN -1e15 AND 1e15 THEN m.value END),
+            coalesce(sum(CASE WHEN m.name = 'nOverSla' AND m.value BETWEEN -1e12 AND 1e12 THEN m.value END),
                 0) AS over_sla,
-            coalesce(sum(CASE WHEN m.name = 'nTransferred' AND m.value BETWEEN -1e15 AND 1e15 THEN m.value END),
+            coalesce(sum(CASE WHEN m.name = 'nTransferred' AND m.value BETWEEN -1e12 AND 1e12 THEN m.value END),
                 0) AS transferred,
-            coalesce(sum(CASE WHEN m.name = 'nBlindTransferred' AND m.value BETWEEN -1e15 AND 1e15
+            coalesce(sum(CASE WHEN m.name = 'nBlindTransferred' AND m.value BETWEEN -1e12 AND 1e12
                 THEN m.value END), 0) AS blind_transferred,
-            coalesce(sum(CASE WHEN m.name = 'nConsultTransferred' AND m.value BETWEEN -1e15 AND 1e15
+            coalesce(sum(CASE WHEN m.name = 'nConsultTransferred' AND m.value BETWEEN -1e12 AND 1e12
                 THEN m.value END), 0) AS consult_transferred,
             count(CASE WHEN m.name = 'tAlert' THEN 1 END) AS alerted,
             count(CASE WHEN m.name = 'tNotResponding' THEN 1 END) AS not_responding,
             count(CASE WHEN m.name = 'tHandle' THEN 1 END) AS handled,
-            sum(CASE WHEN m.name = 'tAnswered' AND m.value BETWEEN -1e15 AND 1e15 THEN m.value END) AS answer_time,
-            sum(CASE WHEN m.name = 'tAcd' AND m.value BETWEEN -1e15 AND 1e15 THEN m.value END) AS wait,
-            sum(CASE WHEN m.name = 'tTalkComplete' AND m.value BETWEEN -1e15 AND 1e15 THEN m.value END) AS talk,
-            sum(CASE WHEN m.name = 'tHeldComplete' AND m.value BETWEEN -1e15 AND 1e15 THEN m.value END) AS hold,
-            sum(CASE WHEN m.name = 'tAcw' AND m.value BETWEEN -1e15 AND 1e15 THEN m.value END) AS acw,
-            sum(CASE WHEN m.name = 'tHandle' AND m.value BETWEEN -1e15 AND 1e15 THEN m.value END) AS handle,
-            CASE count(CASE WHEN m.name = 'tAnswered' AND m.value BETWEEN -1e15 AND 1e15 THEN m.value END)
+            sum(CASE WHEN m.name = 'tAnswered' AND m.value BETWEEN -1e12 AND 1e12 THEN m.value END) AS answer_time,
+            sum(CASE WHEN m.name = 'tAcd' AND m.value BETWEEN -1e12 AND 1e12 THEN m.value END) AS wait,
+            sum(CASE WHEN m.name = 'tTalkComplete' AND m.value BETWEEN -1e12 AND 1e12 THEN m.value END) AS talk,
+            sum(CASE WHEN m.name = 'tHeldComplete' AND m.value BETWEEN -1e12 AND 1e12 THEN m.value END) AS hold,
+            sum(CASE WHEN m.name = 'tAcw' AND m.value BETWEEN -1e12 AND 1e12 THEN m.value END) AS acw,
+            sum(CASE WHEN m.name = 'tHandle' AND m.value BETWEEN -1e12 AND 1e12 THEN m.value END) AS handle,
+            CASE count(CASE WHEN m.name = 'tAnswered' AND m.value BETWEEN -1e12 AND 1e12 THEN m.value END)
                 WHEN 0 THEN NULL WHEN 1 THEN max(CASE WHEN m.name = 'tAnswered'
-                AND m.value BETWEEN -1e15 AND 1e15 THEN m.value END)
+                AND m.value BETWEEN -1e12 AND 1e12 THEN m.value END)
                 ELSE json_group_array(m.value) FILTER (WHERE m.name = 'tAnswered'
-                AND m.value BETWEEN -1e15 AND 1e15) END AS answer_times,
-            CASE count(CASE WHEN m.name = 'tAbandon' AND m.value BETWEEN -1e15 AND 1e15 THEN m.value END)
+                AND m.value BETWEEN -1e12 AND 1e12) END AS answer_times,
+            CASE count(CASE WHEN m.name = 'tAbandon' AND m.value BETWEEN -1e12 AND 1e12 THEN m.value END)
                 WHEN 0 THEN NULL WHEN 1 THEN max(CASE WHEN m.name = 'tAbandon'
-                AND m.value BETWEEN -1e15 AND 1e15 THEN m.value END)
+                AND m.value BETWEEN -1e12 AND 1e12 THEN m.value END)
                 ELSE json_group_array(m.value) FILTER (WHERE m.name = 'tAbandon'
-                AND m.value BETWEEN -1e15 AND 1e15) END AS abandon_times
+                AND m.value BETWEEN -1e12 AND 1e12) END AS abandon_times
         FROM metric_rows m NOT INDEXED LEFT JOIN session_rows s ON s.id = (m.id & ~1048575) | m.session
         WHERE m.id BETWEEN c.number << 20 AND (c.number << 20) + 1048575
             AND (m.name = 'tHandle' OR m.name = 'tAcw' OR m.name = 'tAnswered' OR m.name = 'tAcd' OR
