@@ -4,7 +4,8 @@ Pure: a `Reader` is told each answer and says what to do next. It does not fetch
 
 A window is read as one interval first. If anything moved, what moved is read again in narrower intervals after a
 pause, and only that; a proof may be put together from readings of several passes. Before it is believed, the totals of
-all parts are asked for once more, because a row that enters a part that is proven already is seen nowhere else.
+all parts but the last are asked for once more, because a row that enters a part that is proven already is seen nowhere
+else. What enters after the last page with rows is as late as what comes after the proof.
 
 "Nothing" is one witness: an answer without rows is asked for again, after a pause. What cannot be had as it is asked is
 asked for in narrower intervals and smaller pages; the smallest piece that cannot be had is named, and the rest is read.
