@@ -242,7 +242,7 @@ def rollbook(
     tune_collector()
     stages = Stages()
     stages.watch(FrameStore, "_read_some", "read")
-    stages.watch(writer, "_transaction", "transaction")
+    stages.watch(writer.Writer, "_transaction", "transaction")
     stages.watch(table, "_record_events", "record")
     stages.watch(table, "_event_rows", "rows")
     stages.watch(table, "_merge", "merge")
