@@ -139,7 +139,8 @@ class _FollowUp:
         async for answer in ask(self.api, ids, self.clock, known=known, patience=self.patience):
             read = Read(answer.as_of, to_text(self.clock.now()), to_text(began), frozenset(), self.settings.lag)
             taken = await self._written(answer.rows, read, cause)
-            not_taken = [id_ for id_ in ids_of(answer.rows) if id_ not in ids_of(taken)]
+            stored = frozenset(ids_of(taken))
+            not_taken = [id_ for id_ in ids_of(answer.rows) if id_ not in stored]
             self.counts.asked += len(answer.asked)
             yield replace(answer, rows=taken, not_taken=not_taken)
 

@@ -26,7 +26,7 @@ from rollbook.genesys.times import to_text
 from rollbook.store.book import Book
 from rollbook.store.file.writer import WriteFuture
 from rollbook.store.tables import conversations, events, unfinished_readings, windows
-from rollbook.store.tables.conversations import PageOutcome, Read
+from rollbook.store.tables.conversations import Cause, PageOutcome, Read
 from rollbook.store.tables.events import Recorded
 from rollbook.store.vocabulary import Comparison
 
@@ -34,8 +34,6 @@ from rollbook.store.vocabulary import Comparison
 # commits them, so many others are read and decoded; with more of them reading would take Python's lock from inserting
 # (docs/performance.md).
 _ROWS_WAITING: Final = 200
-
-Cause = Callable[[DetailRow, str], str]
 
 
 @dataclass(slots=True)

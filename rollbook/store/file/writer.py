@@ -23,6 +23,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from rollbook.store.bodies.packing import PackingConnection
 from rollbook.store.file.errors import StoreError, translate
 from rollbook.store.file.transactions import transaction
 from rollbook.store.file.waiting import Patience
@@ -62,11 +63,11 @@ class Writer:
 
     def __init__(
         self,
-        connect: Callable[[], sqlite3.Connection],
+        connect: Callable[[], PackingConnection],
         path: Path,
         *,
         patience: Patience,
-        together: Callable[[sqlite3.Connection], AbstractContextManager[Any]] = nullcontext,
+        together: Callable[[PackingConnection], AbstractContextManager[Any]] = nullcontext,
         after_commit: Sequence[Callable[[sqlite3.Connection], None]] = (),
         before_close: Callable[[sqlite3.Connection], None] = lambda _: None,
     ) -> None:
@@ -139,7 +140,7 @@ class Writer:
                 return group, False
         return group, True
 
-    def _commit(self, connection: sqlite3.Connection, group: list[tuple[Job, WriteFuture[Any]]]) -> None:
+    def _commit(self, connection: PackingConnection, group: list[tuple[Job, WriteFuture[Any]]]) -> None:
         """Run these jobs in one transaction; if one of several fails, each again in one of its own."""
         try:
             values = self._patience.spend_on(lambda: self._transaction(connection, group))
@@ -155,7 +156,7 @@ class Writer:
             for (_, future), value in zip(group, values, strict=True):
                 future.set_result(value)
 
-    def _transaction(self, connection: sqlite3.Connection, group: list[tuple[Job, WriteFuture[Any]]]) -> list[Any]:
+    def _transaction(self, connection: PackingConnection, group: list[tuple[Job, WriteFuture[Any]]]) -> list[Any]:
         """Run the jobs in a transaction, and answer what they answer. Raises what a job raises; nothing is written."""
         with transaction(connection):
             try:

@@ -128,14 +128,11 @@ def make_due(connection: sqlite3.Connection) -> None:
 
 
 @contextmanager
-def made_together(connection: sqlite3.Connection) -> Iterator[None]:
+def made_together(connection: PackingConnection) -> Iterator[None]:
     """Make the rows of all conversations that are written inside at the end: a part of their transaction.
 
     Made so they take one long statement, which needs no lock of Python's, and others can work beside it.
     """
-    if not isinstance(connection, PackingConnection):
-        yield
-        return
     connection.half_hours_due = set()
     try:
         yield

@@ -150,7 +150,7 @@ class TypedRows:
             for place, kind, is_listed in _NAMED.get(name, ()):
                 if place in table.used:
                     values = set(table.fields[table.used.index(place)])
-                    # Thousands of lists have a few dozen members: those are told apart here, before a step for each.
+                    # Thousands of lists have a few dozen members: each is taken once, before a step of its own.
                     found = {each for each in members(values) if each.__class__ is str} if is_listed else values
                     yield from zip(repeat(kind), found, strict=False)
 
